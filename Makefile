@@ -1,0 +1,74 @@
+# One command for each thing a reader, a contributor or CI does.
+
+PYTHON ?= python3
+# Where else pip may look for torch. On Linux without an NVIDIA GPU the CPU build saves gigabytes:
+# make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+# Processes for the tests.
+JOBS ?= 2
+
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+CHAPTERS = $(sort $(wildcard book/[0-9][0-9]-*.ipynb))
+# Whatever the outputs of the chapters depend on, apart from the chapters themselves.
+INPUTS = constraints.txt .venv/pyvenv.cfg src $(wildcard book/runs)
+
+# No progress bars in outputs, and no run from the reader's own cache: new runs of the book live in _build.
+book outputs test: export TQDM_DISABLE = 1
+book outputs test: export BUMPLAB_STORE = $(CURDIR)/_build/store
+# Two processes with two threads each on two cores wait for each other most of the time.
+test: export OMP_NUM_THREADS = 1
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint bench runs outputs address clean fresh
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+
+book: fresh ## execute every chapter and render the site into _build/html
+	$(BIN)/jupyter-book build . --all -n -W --keep-going
+	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
+
+test: fresh ## run the tests, then every chapter against its committed outputs
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
+	  --nbval-sanitize-with tests/nbval.cfg tests $(CHAPTERS)
+
+lint: $(READY) ## check style, docstrings, imports, and that no file names a path of one computer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python book/_tools/check_paths.py
+
+bench: $(READY) ## measure preset quick: accuracy, seconds, memory
+	$(BIN)/python benchmarks/quick.py
+
+runs: $(READY) ## train the recorded runs of the book that are missing
+	$(BIN)/python -m bumplab runs record
+
+outputs: $(READY) ## run every chapter and write what it prints into the notebooks, to be committed
+	$(BIN)/python book/_tools/outputs.py
+
+address: $(READY) ## write repository.url of _config.yml into every file that names the address
+	$(BIN)/python book/_tools/address.py
+
+clean: ## remove what was built, but not .venv
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	find src tests book benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# Drop executed chapters and runs that other code made: the cache of Jupyter Book looks at the chapters alone.
+fresh: $(READY)
+	@mkdir -p _build
+	@find $(INPUTS) -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cksum > _build/inputs.new
+	@cmp -s _build/inputs.new _build/inputs || rm -rf _build/.jupyter_cache _build/store
+	@mv _build/inputs.new _build/inputs
+
+$(READY): constraints.txt requirements.txt pyproject.toml
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || \
+	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || \
+	  { echo "bumplab needs Python 3.11 to 3.13, which $(PYTHON) is not: name one, as in make book PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "Installing into .venv; the first time this downloads torch and takes a few minutes."
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch hatchling hatch-requirements-txt
+	$(PIP) --no-build-isolation -e '.[book,test]'
+	@touch $@
