@@ -1,0 +1,205 @@
+"""The command line: ``python -m bumplab --help``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from tqdm import tqdm
+
+import bumplab
+from bumplab import chapters, runs
+from bumplab.base import BumplabError
+from bumplab.settings import PRESETS, assign, preset
+from bumplab.train import Interrupted, pick_device, pick_precision
+
+_LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "umap-learn", "ripser", "matplotlib", "pydantic", "papermill")
+
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
+precision_option = click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(bumplab.__version__, prog_name="bumplab")
+def main() -> None:
+    """Train, look up and verify runs of the book, and re-run its chapters with other parameters."""
+
+
+@main.command()
+@click.option("--preset", "name", default="quick", show_default=True, help=f"One of {', '.join(PRESETS)}.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting, e.g. world.sigma=0.8.")
+@click.option("--retrain", is_flag=True, help="Train afresh even if the run is known.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder for the run instead of the user's cache.")
+@device_option
+@precision_option
+@click.option("--dry-run", is_flag=True, help="Show the settings and the run's id; train nothing.")
+def train(
+    name: str, assignments: tuple[str, ...], retrain: bool, store: Path, device: str, precision: str, dry_run: bool
+) -> None:
+    """Train one run, or show it if it is known; after an interruption the same command goes on."""
+    changes: dict[str, Any] = {}
+    for text in assignments:
+        assign(changes, text)
+    settings = preset(name, **changes)
+    pick_precision(pick_device(device), precision)  # a mistake here counts even if the run is known
+    if dry_run:
+        click.echo(f"{settings.id}\n{json.dumps(settings.model_dump(mode='json'), indent=1)}")
+        return
+    run = runs.load_or_train(settings, retrain=retrain, store=store, device=device, precision=precision)
+    click.echo(_summary(run))
+    click.echo(f"{run.folder}")
+
+
+@main.group("runs")
+def runs_group() -> None:
+    """List, show, verify and record runs."""
+
+
+@runs_group.command("list")
+def list_runs() -> None:
+    """List every run, recorded ones first; damaged ones are named and skipped."""
+    damaged = 0
+    for folder in runs.every():
+        try:
+            run = runs.load(folder)
+        except runs.StoreError as error:
+            click.echo(f"Error: {error}", err=True)
+            damaged += 1
+            continue
+        place = "recorded" if folder.parent == runs.recorded_folder() else "cache"
+        click.echo(f"{place:8}  {_summary(run)}")
+    sys.exit(1 if damaged else 0)
+
+
+@runs_group.command("show")
+@click.argument("run_id")
+def show_run(run_id: str) -> None:
+    """Print a run's settings, accuracy and provenance as JSON; RUN_ID may be shortened."""
+    run = runs.load(_folder(run_id))
+    content = {
+        "id": run.id, "settings": run.settings.model_dump(mode="json"), "accuracy": run.accuracy,
+        "provenance": run.provenance, "snapshots": run.snapshots, "folder": str(run.folder),
+    }  # fmt: skip
+    click.echo(json.dumps(content, indent=1))
+
+
+@runs_group.command("verify")
+@click.argument("run_ids", nargs=-1)
+def verify_runs(run_ids: tuple[str, ...]) -> None:
+    """Check every file of the runs and recompute their accuracies from their weights (all runs by default)."""
+    folders = [_folder(run_id) for run_id in run_ids] or list(runs.every())
+    failed = 0
+    for folder in folders:
+        try:
+            again = runs.verify(folder)
+            how = "recomputed" if runs.WEIGHTS in runs.load(folder).files else "recorded without weights"
+            click.echo(f"ok      {folder.name}  accuracy {again['seen']['joint']:.3f}, {how}")
+        except BumplabError as error:
+            failed += 1
+            click.echo(f"FAILED  {folder.name}  {error}")
+    click.echo(f"{len(folders) - failed} of {len(folders)} runs verified.")
+    sys.exit(1 if failed else 0)
+
+
+@runs_group.command("record")
+@click.option("--retrain", is_flag=True, help="Train again what is already recorded.")
+@device_option
+@precision_option
+def record_runs(retrain: bool, device: str, precision: str) -> None:
+    """Train every run that the book's plan names (book/runs/plan.json) into book/runs; finished ones are kept."""
+    planned = runs.planned()
+    for settings, weights in tqdm(planned.items(), desc="runs", unit="run"):
+        if not retrain and (runs.recorded_folder() / settings.id).is_dir():
+            runs.load(runs.recorded_folder() / settings.id).check_files()
+            continue
+        run = runs.load_or_train(settings, True, runs.recorded_folder(), device, precision, keep_weights=weights)
+        tqdm.write(_summary(run))
+    click.echo(f"{len(planned)} runs recorded in {runs.recorded_folder()}.")
+
+
+@main.command()
+@click.argument("chapter")
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the chapter.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Executed notebook [CHAPTER-out.ipynb].")
+@click.option("--list", "show", is_flag=True, help="Show the chapter's parameters and their defaults; run nothing.")
+def rerun(chapter: str, pairs: tuple[tuple[str, str], ...], out: Path | None, show: bool) -> None:
+    """Re-run CHAPTER (01-worlds, or just 01) with other parameters; they are checked before anything runs."""
+    path = chapters.chapter_path(chapter)
+    if show:
+        for name, (kind, default) in chapters.declared(path).items():
+            click.echo(f"{name}: {kind.__name__} = {default!r}")
+        return
+    out = out or Path(f"{path.stem}-out.ipynb")
+    chapters.rerun(path, dict(pairs), out)
+    click.echo(f"{out}")
+
+
+@main.command()
+@device_option
+@precision_option
+def doctor(device: str, precision: str) -> None:
+    """Say what is installed, which device and precision will be used, and where runs are stored."""
+    place = pick_device(device)
+    click.echo(
+        f"bumplab {bumplab.__version__}, Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    for library in _LIBRARIES:
+        try:
+            click.echo(f"  {library} {version(library)}")
+        except PackageNotFoundError:
+            click.echo(f"  {library} is missing: pip install {library}")
+    threads = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores"
+    click.echo(f"device: {runs.describe(place)}, precision {pick_precision(place, precision)}, {threads}")
+    if place.type == "cpu":
+        click.echo("hint: no GPU in use. Preset quick needs none; preset paper does.")
+        click.echo("      On Colab: Runtime, Change runtime type, T4 GPU.")
+    for words, folder in (("recorded runs", runs.recorded_folder()), ("new runs", runs.cache_folder())):
+        click.echo(f"{words}: {len(list(folder.glob('*/run.json')))} in {folder}")
+
+
+def _summary(run: runs.Run) -> str:
+    world, accuracy = run.settings.world, run.accuracy
+    parts = ", ".join(f"{part} {shares['joint']:.3f}" for part, shares in accuracy.items())
+    return (
+        f"{run.id}  {world.kind} {world.size}, predicts {run.settings.diffusion.predicts}, seed {run.settings.seed}: "
+        f"accuracy {parts}; {run.provenance['seconds']:.1f} s on {run.provenance['device']}"
+    )
+
+
+def _folder(run_id: str) -> Path:
+    found = [folder for folder in runs.every() if folder.name.startswith(run_id)]
+    if len(found) != 1:
+        raise BumplabError(
+            f"{'No run' if not found else 'More than one run'} has an id starting with {run_id!r}; see 'runs list'."
+        )
+    return found[0]
+
+
+def run() -> None:
+    """Run the command line; a mistake of the user's is one sentence and exit code 2, an interruption 130."""
+    try:
+        main(standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, Interrupted):  # click wraps every KeyboardInterrupt in an Abort
+            click.echo(f"{error.__cause__}", err=True)
+        sys.exit(130)
+    except chapters.ChapterFailed as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except BumplabError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    run()

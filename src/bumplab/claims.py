@@ -1,0 +1,186 @@
+"""A claim of the paper, the number measured for it, and the verdict.
+
+A chapter ends with ``claims.check(...)`` calls. Each prints its verdict and leaves it, as data, in the
+notebook's output, where :func:`collect` finds it for the scoreboard.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from bumplab.base import BumplabError
+
+MIME = "application/vnd.bumplab.claim+json"
+VERDICTS = ("reproduced", "partly", "not reproduced")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and what was measured.
+
+    Attributes
+    ----------
+    name : str
+        Short unique name, for example ``"fig2.betti1"``.
+    source : str
+        Where the claim stands: paper and figure.
+    statement : str
+        The claim in one sentence.
+    value, low, high : float
+        Mean over seeds and its 95 % Student interval (equal to the value for a single seed).
+    seeds : int
+        How many values are behind it.
+    at_least, at_most : float or None
+        What the claim predicts for the value.
+    verdict : str
+        ``"reproduced"`` if the whole interval agrees with the prediction, ``"partly"`` if the mean does but the
+        interval does not, or a single seed does, else ``"not reproduced"``.
+    preset, note : str
+        Which preset (and device) the value comes from; what else the reader should know.
+    """
+
+    name: str
+    source: str
+    statement: str
+    value: float
+    low: float
+    high: float
+    seeds: int
+    at_least: float | None
+    at_most: float | None
+    verdict: str
+    preset: str
+    note: str = ""
+
+    def prediction(self) -> str:
+        """Return the predicted range in words."""
+        low, high = self.at_least, self.at_most
+        if low is not None and high is not None:
+            return f"between {low:g} and {high:g}"
+        return f"at least {low:g}" if low is not None else f"at most {high:g}"
+
+    def measured(self) -> str:
+        """Return the value with its interval and the number of seeds."""
+        if self.seeds < 2:
+            return f"{self.value:g} (1 seed)"
+        return f"{self.value:g} [{self.low:g}, {self.high:g}] ({self.seeds} seeds)"
+
+    def __str__(self) -> str:
+        note = f" {self.note}" if self.note else ""
+        numbers = f"Measured {self.measured()}, claimed {self.prediction()}; {self.preset}."
+        return f"{self.verdict.upper()}: {self.statement} {numbers}{note}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        kind = self.verdict.replace(" ", "-")
+        body = (
+            f'<div class="claim claim-{kind}"><strong>{self.verdict}</strong> '
+            f"<em>{html.escape(self.source)}</em><br>{html.escape(self.statement)}<br>"
+            f"Measured {self.measured()}; claimed {self.prediction()}. "
+            f"{html.escape(self.preset)}. {html.escape(self.note)}</div>"
+        )
+        return {"text/plain": str(self), "text/html": body, MIME: asdict(self)}
+
+
+def check(
+    name: str,
+    statement: str,
+    values: float | Sequence[float],
+    *,
+    source: str,
+    preset: str,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    digits: int = 2,
+    note: str = "",
+) -> Claim:
+    """Compare measured values, one per seed, with what a claim predicts.
+
+    Parameters
+    ----------
+    values : float or sequence of float
+        One value for each seed.
+    at_least, at_most : float, optional
+        The predicted range; at least one of the two.
+    digits : int
+        Digits after the point to which values are rounded, chosen so that they are stable across machines. The
+        verdict is taken from the rounded numbers, those that the reader sees.
+
+    Raises
+    ------
+    BumplabError
+        If there are no values, one is not finite, or nothing is predicted.
+    """
+    data = np.atleast_1d(np.asarray(values, dtype=float))
+    if not data.size or not np.isfinite(data).all():
+        raise BumplabError(f"Claim {name}: needs finite values, got {values!r}.")
+    if at_least is None and at_most is None:
+        raise BumplabError(f"Claim {name}: say what is predicted, with at_least or at_most.")
+    mean = float(data.mean())
+    half = float(stats.t.ppf(0.975, data.size - 1) * stats.sem(data)) if data.size > 1 else 0.0
+    value, low, high = (round(v, digits) + 0.0 for v in (mean, mean - half, mean + half))
+
+    def agrees(v: float) -> bool:
+        return (at_least is None or v >= at_least) and (at_most is None or v <= at_most)
+
+    whole = data.size > 1 and agrees(low) and agrees(high)
+    verdict = VERDICTS[0] if whole else VERDICTS[1] if agrees(value) else VERDICTS[2]
+    return Claim(name, source, statement, value, low, high, int(data.size), at_least, at_most, verdict, preset, note)
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """Claims with the chapters they stand in, shown as a table."""
+
+    rows: list[tuple[str, Claim]]
+
+    def count(self, verdict: str) -> int:
+        """Return how many claims have a verdict."""
+        return sum(claim.verdict == verdict for _, claim in self.rows)
+
+    def only(self, verdict: str) -> Scoreboard:
+        """Return the part with one verdict; ``"all"`` keeps everything."""
+        if verdict != "all" and verdict not in VERDICTS:
+            raise BumplabError(f"There is no verdict {verdict!r}: use all or one of {', '.join(VERDICTS)}.")
+        return Scoreboard([row for row in self.rows if verdict in ("all", row[1].verdict)])
+
+    def __str__(self) -> str:
+        return "\n".join(f"{chapter}  {claim.name}: {claim}" for chapter, claim in self.rows)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        head = "".join(f"<th>{name}</th>" for name in ("Verdict", "Claim", "Measured", "Claimed", "Where"))
+        body = "".join(
+            f'<tr><td class="claim-{claim.verdict.replace(" ", "-")}"><strong>{claim.verdict}</strong></td>'
+            f"<td>{html.escape(claim.statement)} <em>{html.escape(claim.source)}</em></td><td>{claim.measured()}</td>"
+            f"<td>{claim.prediction()}</td><td>{chapter}; {html.escape(claim.preset)}</td></tr>"
+            for chapter, claim in self.rows
+        )
+        table = f'<div class="scoreboard"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        return {"text/plain": str(self), "text/html": table}
+
+
+def collect(book: Path) -> Scoreboard:
+    """Return every claim in the outputs of the notebooks of a folder, in reading order.
+
+    Raises
+    ------
+    BumplabError
+        If two claims have the same name.
+    """
+    found: list[tuple[str, Claim]] = []
+    for path in sorted(book.glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", ()):
+                if MIME in output.get("data", {}):
+                    found.append((path.stem, Claim(**output["data"][MIME])))
+    names = [claim.name for _, claim in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise BumplabError(f"Claims need unique names; {', '.join(sorted(twice))} occurs twice.")
+    return Scoreboard(found)

@@ -1,0 +1,220 @@
+"""One visual language for the whole book: colours with fixed meanings, image grids, maps and films.
+
+Colours are those of Okabe and Ito, which people with the common kinds of colour blindness can tell apart.
+Backgrounds are opaque white, so that figures stay readable on a dark page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from bumplab.claims import VERDICTS, Claim
+from bumplab.evaluate import CATEGORIES
+from bumplab.unet import UNet
+from bumplab.worlds import World
+
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#BBBBBB"
+
+#: What each category of a generated image looks like, everywhere in the book.
+CATEGORY_COLOURS = dict(zip(CATEGORIES, (GREY, ORANGE, SKY, BLUE), strict=True))
+
+
+def style() -> None:
+    """Switch Matplotlib to the book's style for the rest of the session."""
+    plt.style.use(Path(__file__).with_name("book.mplstyle"))
+
+
+def images(
+    pictures: torch.Tensor,
+    titles: Sequence[str] | None = None,
+    columns: int = 8,
+    circles: torch.Tensor | None = None,
+    scale: float = 1.15,
+    limits: tuple[float, float] = (-1, 1),
+) -> Figure:
+    """Draw a grid of images.
+
+    Parameters
+    ----------
+    pictures : torch.Tensor, (n, 1, N, N)
+    titles : sequence of str, optional
+        One for each image.
+    columns : int
+    circles : torch.Tensor, (n, 2), optional
+        Positions (x, y) in pixels of the window to circle on each image; NaN for none.
+    scale : float
+        Inches per image.
+    limits : (float, float)
+        Values shown as black and white.
+    """
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    extra = 0.22 if titles is not None else 0.0
+    figure, axes = plt.subplots(rows, columns, figsize=(scale * columns, (scale + extra) * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for k, (axis, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+        axis.imshow(picture[0].cpu(), vmin=limits[0], vmax=limits[1])
+        if titles is not None:
+            axis.set_title(titles[k], fontsize=8.5, fontweight="normal")
+        if circles is not None:
+            axis.plot(*circles[k].tolist(), "o", color=VERMILION, markersize=14, markeredgewidth=1.3, fillstyle="none")
+    return figure
+
+
+def lattice(world: World, axis: Axes | None = None, size: float | None = None) -> Axes:
+    """Map label space: conditions shown in training in blue, held out or dropped in orange, the window as a frame."""
+    axis = plt.subplots(figsize=(3.6, 3.6))[1] if axis is None else axis
+    seen, unseen = world.seen(), world.unseen()
+    size = size or float(np.clip(1.2e4 / (len(seen) + len(unseen)), 0.5, 18))
+    axis.scatter(*seen.T, s=size, color=BLUE, linewidths=0, label="shown in training")
+    if len(unseen):
+        axis.scatter(*unseen.T, s=0.7 * size, color=ORANGE, linewidths=0, marker="s", label="not shown")
+    if world.margin:
+        low, high = world.margin - 0.5, world.margin + world.size - 0.5
+        axis.plot([low, high, high, low, low], [low, low, high, high, low], color=BLACK, lw=1.2, label="window")
+    axis.set(aspect="equal", xlim=(-1, world.extent), ylim=(world.extent, -1))
+    axis.set(xlabel=r"$\mu_x$ (pixels)", ylabel=r"$\mu_y$ (pixels)")
+    axis.grid(False)
+    return axis
+
+
+def categories(steps: Sequence[float], shares: Sequence[dict[str, float]], axis: Axes | None = None) -> Axes:
+    """Draw the shares of the four categories of outputs as stacked areas over training steps."""
+    axis = plt.subplots(figsize=(6.4, 2.8))[1] if axis is None else axis
+    values = [[share[name] for share in shares] for name in CATEGORIES]
+    axis.stackplot(steps, values, labels=CATEGORIES, colors=[CATEGORY_COLOURS[name] for name in CATEGORIES])
+    axis.set(xlabel="optimiser steps", ylabel="share of images", ylim=(0, 1), xlim=(steps[0], steps[-1]))
+    axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), reverse=True)
+    axis.grid(False)
+    return axis
+
+
+def unet(model: UNet, size: int, axis: Axes | None = None) -> Axes:
+    """Draw a UNet from its own layers: height is resolution, width is channels, arcs are skip connections.
+
+    Parameters
+    ----------
+    model : UNet
+    size : int
+        N, the side of its images in pixels.
+    """
+    axis = plt.subplots(figsize=(7.2, 3.0))[1] if axis is None else axis
+    zeros = torch.zeros(1, 1, size, size), torch.zeros(1), torch.zeros(1, 2)
+    shapes = {name: out.shape[1:] for name, out in model.capture(*zeros, model.layers).items()}
+    x, ends = 0.0, {}
+    for number, (name, (channels, height, _)) in enumerate(shapes.items()):
+        wide, tall = 0.35 + channels / max(s[0] for s in shapes.values()), 0.6 + np.log2(height)
+        kind = name.rstrip("0123456789")
+        colour = {"attention": PURPLE, "down": BLUE, "up": GREEN}.get(kind, GREY)
+        axis.add_patch(plt.Rectangle((x, -tall / 2), wide, tall, facecolor=colour, edgecolor="white"))
+        axis.text(x + wide / 2, tall / 2 + 0.12, str(number), ha="center", fontsize=8.5)
+        axis.text(x + wide / 2, -tall / 2 - 0.15, f"{channels}\n{height}²", ha="center", va="top", fontsize=7)
+        if kind in ("down", "up"):  # the condition enters here
+            axis.plot(x + wide / 2, 0, marker="o", color=ORANGE, markeredgecolor="white", markersize=8)
+        ends[name] = (x, x + wide, tall / 2)
+        x += wide + 0.18
+    for source, target in (("stem", "up3"), ("attention1", "up2"), ("attention2", "up1")):
+        (_, a, top), (b, _, other) = ends[source], ends[target]
+        arc = np.linspace(0, np.pi, 40)
+        height = max(top, other) + 0.5
+        lift = 0.45 + 0.03 * (b - a)
+        axis.plot((a + b) / 2 - np.cos(arc) * (b - a) / 2, height + lift * np.sin(arc), color=BLACK, lw=1)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in (BLUE, PURPLE, GREEN, GREY)]
+    handles.append(plt.Line2D([], [], marker="o", color=ORANGE, linestyle="none", markersize=7))
+    labels = ["down", "attention", "up", "stem, middle, head", "condition enters"]
+    axis.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, fontsize=8.5)
+    axis.set(xlim=(-0.3, x), aspect="auto")
+    axis.set_axis_off()
+    return axis
+
+
+def claims(rows: Sequence[tuple[str, Claim]]) -> None:
+    """Draw measured intervals beside claimed ranges, one row with its own scale for each claim."""
+    figure, axes = plt.subplots(len(rows), 1, figsize=(6.4, 0.62 * len(rows) + 0.3), squeeze=False)
+    colours = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION), strict=True))
+    for axis, (_, claim) in zip(axes[:, 0], rows, strict=True):
+        ends = [v for v in (claim.low, claim.high, claim.at_least, claim.at_most) if v is not None]
+        pad = 0.25 * (max(ends) - min(ends)) or 0.5 * abs(claim.value) or 1.0
+        low, high = min(ends) - pad, max(ends) + pad
+        band = (low if claim.at_least is None else claim.at_least, high if claim.at_most is None else claim.at_most)
+        axis.axvspan(*band, color=SKY, alpha=0.35, lw=0)
+        axis.plot([claim.low, claim.high], [0, 0], color=colours[claim.verdict])
+        axis.plot(claim.value, 0, "o", color=colours[claim.verdict])
+        axis.set(xlim=(low, high), ylim=(-1, 1), yticks=[])
+        axis.set_ylabel(claim.name, rotation=0, ha="right", va="center", fontsize=8.5)
+        axis.tick_params(labelsize=7.5)
+        axis.grid(False)
+        axis.spines["left"].set_visible(False)
+    plt.show()
+
+
+def film(frames: torch.Tensor, captions: Sequence[str], columns: int, zoom: int = 4, seconds: float = 0.25) -> HTML:
+    """Return a small player (slider and play button) for a film of image grids; it needs no network.
+
+    Parameters
+    ----------
+    frames : torch.Tensor, (f, n, 1, N, N)
+        For each moment, n images, -1 black to 1 white, laid out in `columns` columns.
+    captions : sequence of str
+        One for each moment.
+    columns : int
+    zoom : int
+        Screen pixels per image pixel.
+    seconds : float
+        Time per frame when playing.
+    """
+    sheet = [_tile(frame, columns) for frame in frames]
+    height, width = sheet[0].shape
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(sheet)).save(buffer, "png", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    name = "film" + hashlib.sha256(buffer.getvalue()).hexdigest()[:8]
+    last = len(sheet) - 1
+    return HTML(
+        f"""<div class="film" id="{name}" style="max-width:{width * zoom}px">
+<div class="film-view" role="img" aria-label="{captions[-1]}" style="width:100%;aspect-ratio:{width}/{height};
+background:url(data:image/png;base64,{data}) 0 100%/100% {100 * len(sheet)}%;image-rendering:pixelated"></div>
+<button type="button">play</button> <input type="range" min="0" max="{last}" value="{last}" aria-label="moment"
+style="width:55%;vertical-align:middle"> <span>{captions[-1]}</span></div>
+<script>(() => {{
+  const box = document.getElementById("{name}"), captions = {list(captions)!r};
+  const [view, text] = [box.querySelector(".film-view"), box.querySelector("span")];
+  const [slider, button] = [box.querySelector("input"), box.querySelector("button")];
+  let timer = null;
+  const show = () => {{
+    const k = +slider.value;
+    view.style.backgroundPosition = "0 " + 100 * k / {last} + "%";
+    text.textContent = captions[k]; view.setAttribute("aria-label", captions[k]);
+  }};
+  const stop = () => {{ clearInterval(timer); timer = null; button.textContent = "play"; }};
+  slider.oninput = () => {{ stop(); show(); }};
+  button.onclick = () => {{
+    if (timer) return stop();
+    if (+slider.value === {last}) slider.value = 0;
+    button.textContent = "pause"; show();
+    timer = setInterval(() => {{ slider.value = +slider.value + 1; show();
+      if (+slider.value === {last}) stop(); }}, {1000 * seconds:.0f});
+  }};
+}})();</script>"""
+    )
+
+
+def _tile(pictures: torch.Tensor, columns: int) -> np.ndarray:
+    """Lay images (n, 1, N, N) out in a grid with a grey line between them, uint8."""
+    grey = ((pictures[:, 0].cpu().clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
+    grey = np.pad(grey, ((0, -len(grey) % columns), (1, 1), (1, 1)), constant_values=128)
+    return np.concatenate([np.concatenate(list(row), 1) for row in grey.reshape(-1, columns, *grey.shape[1:])])

@@ -1,0 +1,330 @@
+"""Runs and where they live: load a run by its settings, or train it.
+
+A run is a folder named by its id::
+
+    run.json                   settings, provenance, final accuracy, and the SHA-256 of every other file
+    weights.safetensors        averaged weights (not kept where the plan of recorded runs says so)
+    history.json               loss and accuracy through training
+    snapshot-STEP.safetensors  averaged weights after STEP steps, where the settings ask for them
+
+Recorded runs come with the book (``book/runs``); new ones go to a cache of the user's. Nothing is loaded that
+does not match its checksum and its settings, and loading executes no code.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+
+import bumplab
+from bumplab.base import BumplabError, atomic_write
+from bumplab.settings import TRAINER_VERSION, Settings, preset, put
+from bumplab.train import CHECKPOINT, State, save_weights, score, snapshot_name, spread, train
+from bumplab.unet import UNet
+
+WEIGHTS = "weights.safetensors"
+#: The final accuracy is measured on at most this many conditions, evenly spread.
+MEASURED = 4096
+
+
+class StoreError(BumplabError):
+    """A file in the store is missing, damaged, foreign or of other settings."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder : Path
+    settings : Settings
+    accuracy : dict
+        ``seen`` and, where the world has any, ``unseen``: shares after training, see
+        :func:`bumplab.train.score`.
+    provenance : dict
+        Versions, device, precision, threads, seconds of training and date.
+    """
+
+    folder: Path
+    settings: Settings
+    accuracy: dict[str, dict[str, float]]
+    provenance: dict[str, Any]
+    files: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.settings.id
+
+    @cached_property
+    def history(self) -> dict[str, list]:
+        """Loss and accuracy through training, see :class:`bumplab.train.State`."""
+        return json.loads(self._read("history.json"))
+
+    @property
+    def snapshots(self) -> list[int]:
+        """Steps for which weights were kept."""
+        return [step for step in self.settings.training.snapshots if snapshot_name(step) in self.files]
+
+    def model(self, step: int | None = None, device: str | torch.device = "cpu") -> UNet:
+        """Return the network with its final weights, or with those after `step`, ready for use."""
+        if step is not None and step not in self.snapshots:
+            raise BumplabError(f"Run {self.id} kept no weights after step {step}; it has {self.snapshots or 'none'}.")
+        name = WEIGHTS if step is None else snapshot_name(step)
+        if name not in self.files:
+            raise StoreError(f"Run {self.id} was recorded without its weights; retrain=True trains it again.")
+        model = UNet(self.settings.model)
+        try:
+            model.load_state_dict(load_tensors(self._read(name)))
+        except (RuntimeError, SafetensorError):
+            raise StoreError(f"{self.folder / name} does not fit the network of its settings.") from None
+        return model.to(device).eval().requires_grad_(False)
+
+    def _read(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            content = path.read_bytes()
+        except OSError:
+            raise StoreError(f"{path} is missing; train the run again with retrain=True.") from None
+        if hashlib.sha256(content).hexdigest() != self.files.get(name):
+            raise StoreError(f"{path} is not the file that was recorded; train the run again with retrain=True.")
+        return content
+
+    def check_files(self) -> None:
+        """Raise :class:`StoreError` unless every file of the run is there and as recorded."""
+        for name in self.files:
+            self._read(name)
+
+
+def recorded_folder() -> Path:
+    """Return the folder of the runs that come with the book."""
+    return bumplab.book_folder() / "runs"
+
+
+def cache_folder() -> Path:
+    """Return the folder for new runs: ``BUMPLAB_STORE`` where set, else the user's cache."""
+    chosen = os.environ.get("BUMPLAB_STORE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("bumplab", appauthor=False) / "runs"
+
+
+def load(folder: Path) -> Run:
+    """Load the run in `folder`, checking everything but the weights (those are checked when used).
+
+    Raises
+    ------
+    StoreError
+        If ``run.json`` is missing, damaged, or not of the settings that the folder's name stands for.
+    """
+    path = folder / "run.json"
+    try:
+        content = json.loads(path.read_text())
+        settings = Settings(**content["settings"])
+        run = Run(folder, settings, content["accuracy"], content["provenance"], dict(content["files"]))
+        trainer = content["trainer"]
+    except FileNotFoundError:
+        raise StoreError(f"{path} is missing.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise StoreError(f"{path} is damaged or not a run of bumplab; train the run again with retrain=True.") from None
+    if trainer != TRAINER_VERSION:
+        raise StoreError(f"{path} was made by version {trainer} of the trainer, this is {TRAINER_VERSION}; retrain it.")
+    if settings.id != folder.name:
+        raise StoreError(f"{path} holds the settings of run {settings.id}, not {folder.name}; retrain it.")
+    return run
+
+
+def find(settings: Settings, store: Path | None = None) -> Run | None:
+    """Return the run of these settings from the recorded runs, the cache or `store`, or None.
+
+    Every file is checked. A damaged run is passed over for a whole one elsewhere, and raises where there is none; one
+    with weights goes before one without.
+    """
+    refused = light = None
+    for place in (recorded_folder(), cache_folder(), store or cache_folder()):
+        if (place / settings.id).is_dir():
+            try:
+                run = load(place / settings.id)
+                run.check_files()
+                if run.settings != settings:
+                    raise StoreError(f"{run.folder / 'run.json'} holds other settings under the same id; retrain it.")
+                if WEIGHTS in run.files:
+                    return run
+                light = light or run
+            except StoreError as error:
+                refused = refused or error
+    if refused and not light:
+        raise refused
+    return light
+
+
+def every() -> Iterator[Path]:
+    """Yield the folder of every run, recorded ones first."""
+    for store in (recorded_folder(), cache_folder()):
+        yield from sorted(path.parent for path in store.glob("*/run.json"))
+
+
+def load_or_train(
+    settings: Settings,
+    retrain: bool = False,
+    store: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: bool = True,
+    keep_weights: bool = True,
+) -> Run:
+    """Return the run of these settings, training it where it is not known.
+
+    Parameters
+    ----------
+    settings : Settings
+    retrain : bool
+        Train afresh even if the run is known; the new one then stands in for the old one in `store`.
+        A checkpoint of an interrupted training is continued all the same.
+    store : Path, optional
+        Where a trained run goes; the user's cache unless given.
+    device, precision, progress
+        See :func:`bumplab.train.train`.
+    keep_weights : bool
+        False keeps settings, history and accuracy only.
+
+    Notes
+    -----
+    Two processes that ask for the same run train it once: the second waits for the first.
+
+    Raises
+    ------
+    StoreError
+        If the run is there but damaged, and `retrain` is not set.
+    Interrupted
+        On Ctrl-C; the next call goes on from the checkpoint.
+    """
+    store = cache_folder() if store is None else Path(store)
+    if not retrain and (run := find(settings, store)):
+        return run
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BumplabError(f"Cannot write to the store {store}: {error.strerror}; set BUMPLAB_STORE.") from None
+    with FileLock(store / f"{settings.id}.lock"):
+        if not retrain and (run := find(settings, store)):  # another process was faster
+            return run
+        work = store / f"{settings.id}.part"
+        state = train(settings, work, device, precision, progress)
+        _finish(state, work, keep_weights)
+        final = store / settings.id
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(work, final)
+    return load(final)
+
+
+def _finish(state: State, work: Path, keep_weights: bool) -> None:
+    """Turn a folder of a finished training into a run: weights, history, accuracy, provenance."""
+    settings = state.settings
+    atomic_write(work / "history.json", json.dumps(state.history))
+    names = ["history.json"]
+    if keep_weights:
+        save_weights(state.average, work / WEIGHTS)
+        names += [WEIGHTS, *map(snapshot_name, settings.training.snapshots)]
+    content = {
+        "settings": settings.model_dump(mode="json"),
+        "trainer": TRAINER_VERSION,
+        "accuracy": final_accuracy(state.average, settings, state.device),
+        "provenance": {
+            "bumplab": bumplab.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "device": describe(state.device),
+            "precision": state.precision,
+            "threads": torch.get_num_threads(),
+            "seconds": round(state.seconds, 2),
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+        "files": {name: hashlib.sha256((work / name).read_bytes()).hexdigest() for name in names},
+    }
+    atomic_write(work / "run.json", json.dumps(content, indent=1) + "\n")
+    for path in work.iterdir():  # what a kill in the middle of a write left, and snapshots without their run
+        if path.name not in (*names, "run.json", CHECKPOINT):
+            path.unlink()
+    (work / CHECKPOINT).unlink(missing_ok=True)  # last: until here an interruption costs nothing
+
+
+def final_accuracy(model: UNet, settings: Settings, device: torch.device | str = "cpu") -> dict[str, dict[str, float]]:
+    """Measure accuracy after training on seen and unseen conditions, at most 4,096 of each."""
+    world = settings.world
+    parts = {"seen": world.seen(), "unseen": world.unseen()}
+    return {name: score(model, settings, spread(mu, MEASURED).to(device)) for name, mu in parts.items() if len(mu)}
+
+
+def planned(path: Path | None = None) -> dict[Settings, bool]:
+    """Return the runs that the book records, from ``book/runs/plan.json``: settings to "are weights kept?".
+
+    The plan lists presets with changes and a grid; every combination of the grid's values is a run.
+
+    Raises
+    ------
+    BumplabError
+        If the plan cannot be read.
+    """
+    path = path or recorded_folder() / "plan.json"
+    found: dict[Settings, bool] = {}
+    try:
+        for entry in json.loads(path.read_text()):
+            grid = entry.get("grid", {})
+            for values in itertools.product(*grid.values()):
+                changes = copy.deepcopy(entry.get("changes", {}))
+                for name, value in zip(grid, values, strict=True):
+                    put(changes, name, value)
+                found[preset(entry["preset"], **changes)] = entry.get("weights", True)
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise BumplabError(f"{path} is missing or not a plan of runs.") from None
+    return found
+
+
+def describe(device: torch.device) -> str:
+    """Return a device in words, for example ``"cuda (Tesla T4)"`` or ``"cpu (x86_64)"``."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.machine()})"
+
+
+def verify(folder: Path) -> dict[str, dict[str, float]]:
+    """Recompute a run's accuracy from its weights, on the CPU, and return it; without weights, only check files.
+
+    Raises
+    ------
+    StoreError
+        If a file is damaged, or an accuracy differs from the recorded one by more than one condition in 200.
+    """
+    run = load(folder)
+    run.check_files()
+    if WEIGHTS not in run.files:
+        return run.accuracy
+    again = final_accuracy(run.model(), run.settings)
+    for part, recorded in run.accuracy.items():
+        for name in ("joint", "x", "y"):
+            if abs(again[part][name] - recorded[name]) > 0.005:
+                raise StoreError(
+                    f"{folder / 'run.json'} records {name} accuracy {recorded[name]:.3f} on {part} conditions, "
+                    f"its weights give {again[part][name]:.3f}; retrain it."
+                )
+    return again

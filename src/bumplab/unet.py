@@ -1,0 +1,253 @@
+"""The conditional UNet (Fig. 7 of the paper), with every layer named, numbered and open to inspection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from bumplab.base import BumplabError, Frozen
+
+Width = Annotated[int, Field(ge=4, le=2048)]
+
+
+class UNetSettings(Frozen):
+    """The size of a UNet and the encoding of its condition.
+
+    Attributes
+    ----------
+    widths : (int, int, int, int)
+        Channels of the stem and of the three down-sampling blocks; the up-sampling blocks mirror them.
+    middle : int
+        Channels of the bottleneck.
+    depth : int
+        Double convolutions in each block (the teaching UNet has 2, the first of them residual).
+    patch : int
+        Side of the space-to-depth stem: 1 works on pixels, 4 turns each 4 x 4 patch into one position of 16
+        channels and back at the end. Sizes must be divisible by 8 x patch.
+    heads : int
+        Attention heads.
+    encoding : int
+        Length of each of the three sinusoidal encodings (t, mu_x, mu_y); even.
+    mu_frequency : float
+        Highest angular frequency of the encodings of mu_x and mu_y, in radians per pixel (standard: 1).
+    base : float
+        Frequencies fall geometrically from the highest one to about highest / base (standard: 10,000).
+    """
+
+    widths: tuple[Width, Width, Width, Width] = (64, 128, 256, 256)
+    middle: Width = 512
+    depth: Annotated[int, Field(ge=1, le=4)] = 2
+    patch: Annotated[int, Field(ge=1, le=8)] = 1
+    heads: Annotated[int, Field(ge=1, le=16)] = 4
+    encoding: Annotated[int, Field(ge=4, le=1024, multiple_of=2)] = 64
+    mu_frequency: Annotated[float, Field(gt=0)] = 1.0
+    base: Annotated[float, Field(gt=1)] = 10_000.0
+
+    def check_size(self, size: int) -> None:
+        """Raise :class:`BumplabError` unless images of `size` pixels can be halved three times."""
+        if size % (8 * self.patch):
+            raise BumplabError(
+                f"A UNet with patch {self.patch} needs a size divisible by {8 * self.patch}, got {size}."
+            )
+
+
+def sinusoidal(value: torch.Tensor, length: int, highest: float = 1.0, base: float = 10_000.0) -> torch.Tensor:
+    """Return the sinusoidal encoding (n, length) of `value` (n,): sines, then cosines (Vaswani et al. 2017).
+
+    The angular frequencies are highest * base^(-k / (length / 2)) for k = 0 .. length / 2 - 1.
+    """
+    half = length // 2
+    frequency = highest * torch.exp(-math.log(base) / half * torch.arange(half, device=value.device))
+    angle = value.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class DoubleConv(nn.Module):
+    """Two 3 x 3 convolutions, each with group norm; with `residual`, added to the input."""
+
+    def __init__(self, channels_in: int, channels_out: int, residual: bool = False) -> None:
+        super().__init__()
+        self.residual = residual
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.norm1 = nn.GroupNorm(1, channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(1, channels_out)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels_in, H, W) to (n, channels_out, H, W)."""
+        y = self.norm2(self.conv2(F.gelu(self.norm1(self.conv1(x)))))
+        return F.gelu(x + y) if self.residual else y
+
+
+class Block(nn.Module):
+    """Double convolutions, then the condition's encoding added to every position of a channel."""
+
+    def __init__(self, channels_in: int, channels_out: int, depth: int, condition: int) -> None:
+        super().__init__()
+        residual = [DoubleConv(channels_in, channels_in, residual=True) for _ in range(depth - 1)]
+        self.convs = nn.Sequential(*residual, DoubleConv(channels_in, channels_out))
+        self.condition = nn.Linear(condition, channels_out)
+
+    def forward(self, x: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels_in, H, W) and the encoding (n, condition) to (n, channels_out, H, W)."""
+        return self.convs(x) + self.condition(F.silu(encoding))[:, :, None, None]
+
+
+class Down(Block):
+    """Halve the resolution by max-pooling, then a :class:`Block`."""
+
+    def forward(self, x, encoding):
+        """Map (n, channels_in, H, W) to (n, channels_out, H/2, W/2)."""
+        return super().forward(F.max_pool2d(x, 2), encoding)
+
+
+class Up(Block):
+    """Double the resolution bilinearly, append the skip connection, then a :class:`Block`."""
+
+    def forward(self, x, skip, encoding):
+        """Map (n, c, H, W) and the skip (n, c', 2H, 2W) to (n, channels_out, 2H, 2W)."""
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        return super().forward(torch.cat([skip, x], dim=1), encoding)
+
+
+class Attention(nn.Module):
+    """Self-attention over positions and a two-layer perceptron, each residual."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = math.gcd(heads, channels)
+        self.norm = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, H, W) to the same shape."""
+        n, c, height, width = x.shape
+        tokens = x.flatten(2).transpose(1, 2)  # (n, H W, c)
+        q, k, v = self.qkv(self.norm(tokens)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        tokens = tokens + self.out(mixed)
+        tokens = tokens + self.mlp(tokens)
+        return tokens.transpose(1, 2).reshape(n, c, height, width)
+
+
+class UNet(nn.Module):
+    """Three down- and three up-sampling blocks, attention after each, skip connections between them.
+
+    The condition is the concatenation of the sinusoidal encodings of t, mu_x and mu_y; every block receives it.
+    :attr:`layers` lists the layers in order of execution; a layer's number is its place in that list.
+    """
+
+    #: Names in order of execution: layer 0 is ``stem``, layer 4 is ``attention2``, the last is ``head``.
+    layers = (
+        "stem", "down1", "attention1", "down2", "attention2", "down3", "attention3", "middle",
+        "up1", "attention4", "up2", "attention5", "up3", "attention6", "head",
+    )  # fmt: skip
+
+    def __init__(self, settings: UNetSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        a, b, c, d = settings.widths
+        condition, depth, heads = 3 * settings.encoding, settings.depth, settings.heads
+        half = max(c // 2, 4), max(b // 2, 4), a
+        self.stem = DoubleConv(settings.patch**2, a)
+        self.down1, self.attention1 = Down(a, b, depth, condition), Attention(b, heads)
+        self.down2, self.attention2 = Down(b, c, depth, condition), Attention(c, heads)
+        self.down3, self.attention3 = Down(c, d, depth, condition), Attention(d, heads)
+        self.middle = nn.Sequential(DoubleConv(d, settings.middle), DoubleConv(settings.middle, d))
+        self.up1, self.attention4 = Up(d + c, half[0], depth, condition), Attention(half[0], heads)
+        self.up2, self.attention5 = Up(half[0] + b, half[1], depth, condition), Attention(half[1], heads)
+        self.up3, self.attention6 = Up(half[1] + a, half[2], depth, condition), Attention(half[2], heads)
+        self.head = nn.Conv2d(half[2], settings.patch**2, 1)
+
+    def start_at(self, value: float) -> None:
+        """Make the untrained network answer `value` everywhere: the head's weights become 0, its bias `value`."""
+        nn.init.zeros_(self.head.weight)
+        nn.init.constant_(self.head.bias, value)
+
+    def encode(self, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
+        """Return the condition's encoding (n, 3 * encoding) of timesteps `t` (n,) and conditions `mu` (n, 2)."""
+        s = self.settings
+        parts = [sinusoidal(t, s.encoding, 1.0, s.base)]
+        parts += [sinusoidal(mu[:, axis], s.encoding, s.mu_frequency, s.base) for axis in (0, 1)]
+        return torch.cat(parts, dim=1)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
+        """Predict from noisy images.
+
+        Parameters
+        ----------
+        x : torch.Tensor, (n, 1, N, N)
+            Noisy images.
+        t : torch.Tensor, (n,)
+            Timesteps, whole or real, in [0, T-1].
+        mu : torch.Tensor, (n, 2)
+            Conditions (mu_x, mu_y) in pixels of label space.
+
+        Returns
+        -------
+        torch.Tensor, (n, 1, N, N): eps, v or x0, as the diffusion settings say.
+        """
+        encoding = self.encode(t, mu)
+        x1 = self.stem(F.pixel_unshuffle(x, self.settings.patch))
+        x2 = self.attention1(self.down1(x1, encoding))
+        x3 = self.attention2(self.down2(x2, encoding))
+        x = self.attention3(self.down3(x3, encoding))
+        x = self.middle(x)
+        x = self.attention4(self.up1(x, x3, encoding))
+        x = self.attention5(self.up2(x, x2, encoding))
+        x = self.attention6(self.up3(x, x1, encoding))
+        return F.pixel_shuffle(self.head(x), self.settings.patch)
+
+    def capture(
+        self, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor, layers: Iterable[int | str]
+    ) -> dict[str, torch.Tensor]:
+        """Run the network and return the outputs of `layers`, by name; no hook is left behind.
+
+        Parameters
+        ----------
+        x, t, mu
+            As in :meth:`forward`.
+        layers : iterable of int or str
+            Numbers or names from :attr:`layers`.
+
+        Raises
+        ------
+        BumplabError
+            If a layer does not exist.
+        """
+        kept: dict[str, torch.Tensor] = {}
+        hooks = []
+        try:
+            for name in map(self.layer_name, layers):
+                keep = lambda _module, _inputs, output, name=name: kept.update({name: output})  # noqa: E731
+                hooks.append(getattr(self, name).register_forward_hook(keep))
+            self(x, t, mu)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return kept
+
+    @classmethod
+    def layer_name(cls, layer: int | str) -> str:
+        """Return the name of a layer given by number or name."""
+        if isinstance(layer, int) and 0 <= layer < len(cls.layers):
+            return cls.layers[layer]
+        if layer in cls.layers:
+            return layer
+        raise BumplabError(
+            f"There is no layer {layer!r}: use 0 to {len(cls.layers) - 1} or one of {', '.join(cls.layers)}."
+        )
+
+    def size(self) -> int:
+        """Return the number of parameters."""
+        return sum(p.numel() for p in self.parameters())
