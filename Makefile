@@ -17,8 +17,9 @@ INPUTS = constraints.txt .venv/pyvenv.cfg src $(wildcard book/runs)
 # No progress bars in outputs, and no run from the reader's own cache: new runs of the book live in _build.
 book outputs test: export TQDM_DISABLE = 1
 book outputs test: export BUMPLAB_STORE = $(CURDIR)/_build/store
-# Two processes with two threads each on two cores wait for each other most of the time.
-test: export OMP_NUM_THREADS = 1
+# One thread: for networks this small a second one gains a fifth on an idle machine and loses a factor on a busy one,
+# where the threads of a step wait for each other.
+book outputs test: export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .DEFAULT_GOAL := help

@@ -98,6 +98,7 @@ def check(
     at_least: float | None = None,
     at_most: float | None = None,
     digits: int = 2,
+    share: bool = False,
     note: str = "",
 ) -> Claim:
     """Compare measured values, one per seed, with what a claim predicts.
@@ -111,6 +112,8 @@ def check(
     digits : int
         Digits after the point to which values are rounded, chosen so that they are stable across machines. The
         verdict is taken from the rounded numbers, those that the reader sees.
+    share : bool
+        The values are shares: the interval ends at 0 and 1.
 
     Raises
     ------
@@ -124,7 +127,8 @@ def check(
         raise BumplabError(f"Claim {name}: say what is predicted, with at_least or at_most.")
     mean = float(data.mean())
     half = float(stats.t.ppf(0.975, data.size - 1) * stats.sem(data)) if data.size > 1 else 0.0
-    value, low, high = (round(v, digits) + 0.0 for v in (mean, mean - half, mean + half))
+    ends = np.clip([mean - half, mean + half], *((0, 1) if share else (-np.inf, np.inf)))
+    value, low, high = (round(float(v), digits) + 0.0 for v in (mean, *ends))
 
     def agrees(v: float) -> bool:
         return (at_least is None or v >= at_least) and (at_most is None or v <= at_most)
