@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 import bumplab
-from bumplab import chapters, runs
+from bumplab import chapters, grids, runs, sweeps
 from bumplab.base import BumplabError
 from bumplab.settings import PRESETS, assign, preset
 from bumplab.train import Interrupted, pick_device, pick_precision
@@ -139,6 +139,51 @@ def rerun(chapter: str, pairs: tuple[tuple[str, str], ...], out: Path | None, sh
     out = out or Path(f"{path.stem}-out.ipynb")
     chapters.rerun(path, dict(pairs), out)
     click.echo(f"{out}")
+
+
+@main.command()
+@click.argument("chapter", required=False)
+@click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}; quick unless given.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting, e.g. world.sigma=0.8.")
+@click.option("--grid", "axes", multiple=True, metavar="NAME=VALUES", help="0.5,1,2 or 0:5 or 0.1:1:10.")
+@click.option("--jobs", type=int, help="Cells at a time, one thread each [one for every core; 1 on a GPU].")
+@click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:port, or its scheduler file.")
+@click.option("--out", type=click.Path(path_type=Path), default="sweep", show_default=True, help="Folder for results.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder for new runs instead of the user's cache.")
+@device_option
+@precision_option
+@click.option("--yes", is_flag=True, help=f"Allow more than {grids.CELLS:,} cells.")
+@click.option("--dry-run", is_flag=True, help="Check everything and show the forecast; start nothing.")
+def sweep(
+    chapter: str | None, name: str | None, assignments: tuple[str, ...], axes: tuple[str, ...], jobs: int | None,
+    dask: str | None, out: Path, store: Path | None, device: str, precision: str, yes: bool, dry_run: bool,
+) -> None:  # fmt: skip
+    """Train every combination of the grids' values, or run CHAPTER with it; what is finished is never done again.
+
+    A value of a grid is a list between commas, whole numbers START:STOP without the stop, or START:STOP:COUNT evenly
+    spaced numbers with both ends. Results: table.parquet, table.csv and the executed notebooks in the folder OUT.
+    """
+    changes: dict[str, Any] = {}
+    for text in assignments:
+        assign(changes, text)
+    if chapter:
+        if name or store or (device, precision) != ("auto", "auto"):
+            raise BumplabError("A chapter has parameters of its own: use --set and --grid.")
+        path = chapters.chapter_path(chapter)
+        grid = grids.read(axes, str, yes)
+        if dry_run:
+            click.echo(sweeps.forecast_chapter(path, grid, out, changes, jobs))
+            return
+        table = sweeps.run_chapter(path, grid, out, changes, jobs, dask)
+    else:
+        settings = grids.settings(name or "quick", changes, grids.read(axes, yes=yes))
+        if dry_run:
+            click.echo(sweeps.forecast_runs(settings, jobs, store, device, precision))
+            return
+        table = sweeps.run(settings, jobs, dask, store, device, precision, out=out)
+    failed = int((table["status"] == "failed").sum())
+    click.echo(f"{len(table) - failed} finished, {failed} failed: {out / 'table.parquet'}, {out / 'table.csv'}")
+    sys.exit(1 if failed else 0)
 
 
 @main.command()

@@ -1,0 +1,98 @@
+"""What a sweep will cost, said before it starts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from bumplab import runs, train
+from bumplab.settings import Settings
+
+_SPANS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+
+
+def words(cells: int, known: int, jobs: int, seconds: float, unit: str) -> str:
+    """Say how many cells there are and how long they take.
+
+    Parameters
+    ----------
+    cells, known : int
+        All cells, and those that are finished.
+    jobs : int
+        Cells at a time.
+    seconds : float
+        Time of the others, one after another; nan if nobody knows.
+    unit : str
+        What a cell is called.
+    """
+    todo = cells - known
+    if not todo:
+        return f"{cells} {unit}s, all of them known."
+    seconds /= min(jobs, todo)
+    size, name = next((span for span in _SPANS if seconds >= 2 * span[0]), _SPANS[-1])
+    span = "time unknown" if math.isnan(seconds) else f"about {math.ceil(seconds / size)} {name}"
+    return f"{cells} {unit}s, {known} of them known; {todo} to go, {jobs} at a time: {span}."
+
+
+def seconds(
+    todo: Iterable[Settings], done: Mapping[Settings, float], threads: int, device: str, precision: str
+) -> float:
+    """Estimate the time that runs take one after another.
+
+    Parameters
+    ----------
+    todo : iterable of Settings
+    done : mapping
+        Runs that were made under these circumstances, and their seconds. A network, image size and batch size
+        that is not among them is timed for half a second.
+    threads, device, precision
+        How the runs will be trained.
+    """
+    pace = {_shape(settings): spent / _images(settings, False) for settings, spent in done.items()}
+    total = 0.0
+    timed = 0
+    for settings in todo:
+        shape = _shape(settings)
+        if shape not in pace:
+            timed += 1
+            # With many shapes, the later ones are taken to be as fast as those before on average.
+            pace[shape] = sum(pace.values()) / len(pace) if timed > 5 else _time(settings, threads, device, precision)
+        total += pace[shape] * _images(settings)
+    return total
+
+
+def _shape(settings: Settings) -> tuple:
+    return settings.model, settings.training.batch, settings.world.size
+
+
+def _images(settings: Settings, measuring: bool = True) -> float:
+    """Return how many images go through the network; one that it learns from counts three times."""
+    training, world = settings.training, settings.world
+    images = 3 * training.steps * training.batch
+    if measuring:
+        lattice, parts = len(world.axis(0)) * len(world.axis(1)), 1 + (world.held_out is not None or world.fraction < 1)
+        times = training.steps // training.evaluate_every if training.evaluate_every else 0
+        during, after = (min(lattice, parts * n) for n in (training.evaluate_on, runs.MEASURED))
+        images += training.sampler_steps * (times * during + after)
+    return images
+
+
+def _time(settings: Settings, threads: int, device: str, precision: str) -> float:
+    """Train for half a second and return seconds per image; nan where the network does not fit into memory."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        loop = train.steps(train.start(settings.but(training={"steps": 10**8, "snapshots": ()}), device, precision))
+        float(next(loop).loss_sum)
+        begun, steps = time.monotonic(), 0
+        while time.monotonic() < begun + 0.5:
+            state, steps = next(loop), steps + 1
+        float(state.loss_sum)  # waits for a GPU
+        return (time.monotonic() - begun) / (3 * steps * settings.training.batch)
+    except (RuntimeError, MemoryError):
+        return math.nan
+    finally:
+        torch.set_num_threads(before)
