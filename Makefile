@@ -11,8 +11,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 CHAPTERS = $(sort $(wildcard book/[0-9][0-9]-*.ipynb))
-# Whatever the outputs of the chapters depend on, apart from the chapters themselves.
-INPUTS = constraints.txt .venv/pyvenv.cfg src $(wildcard book/runs)
+# Whatever the outputs of the chapters depend on; the scoreboard reads the other chapters.
+INPUTS = constraints.txt .venv/pyvenv.cfg src $(wildcard book/runs) $(CHAPTERS)
 
 # No progress bars in outputs, and no run from the reader's own cache: new runs of the book live in _build.
 book outputs test: export TQDM_DISABLE = 1

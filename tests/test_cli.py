@@ -87,7 +87,7 @@ def test_a_dry_run_shows_settings_and_trains_nothing(bumplab, monkeypatch):
     [
         (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, paper."),
         (["--set", "world.size=0"], "size: input should be greater than or equal to 4 (got 0)"),
-        (["--set", "world.sigma=-1"], "sigma.0: input should be greater than 0 (got -1)"),
+        (["--set", "world.sigma=-1"], "sigma.0: input should be greater than or equal to 0.05 (got -1)"),
         (["--set", "world.spacing=33"], "spacing 33 is larger than the label space, which is 32 wide"),
         (["--set", "world.spacing=0.001"], "spacing 0.001 is too fine"),
         (["--set", "world.held_out=interior(99)"], "nothing is left to train on"),
@@ -164,6 +164,8 @@ def test_a_damaged_run_fails_and_is_named(bumplab, done, monkeypatch, tmp_path):
     (tmp_path / done.id / "run.json").write_text("{}")
     code, output, errors = bumplab("runs", "list")
     assert code == 1 and f"{tmp_path / done.id / 'run.json'} is damaged" in errors and "cache" in output
+    refused(bumplab("runs", "show", done.id[:5]), f"{tmp_path / done.id / 'run.json'} is damaged")
+    shutil.copytree(done.folder, tmp_path / f"{done.id[:5]}0000000")
     refused(bumplab("runs", "show", done.id[:5]), "More than one run has an id starting with")
 
 
@@ -257,7 +259,7 @@ def not_run(monkeypatch):
         (["-p", "show", "1"], "Parameter 'show' must be true or false, got 1."),
         (["-p", "show", "maybe"], "Parameter 'show' must be true or false, got 'maybe'."),
         (["-p", "steps", "5"], "Parameter 'steps' must be a list, got 5."),
-        (["-p", "sigma", "-1"], "sigma.0: input should be greater than 0 (got -1.0)"),
+        (["-p", "sigma", "-1"], "sigma.0: input should be greater than or equal to 0.05 (got -1.0)"),
         (["-p", "kind", "square"], "kind: input should be 'bump' or 'sos' (got 'square')"),
         (["-o", "out.txt"], "The output 'out.txt' must be a notebook"),
     ],

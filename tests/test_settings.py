@@ -149,7 +149,7 @@ def test_snapshots_may_be_the_first_and_the_last_step():
         ({"world": {"sigmaa": 1}}, "There is no setting 'sigmaa' in World."),
         ({"model": {"width": 1}}, "There is no setting 'width' in UNetSettings."),
         ({"world": {"size": 0}}, "World: size: input should be greater than or equal to 4 (got 0)."),
-        ({"world": {"sigma": -1}}, "World: sigma.0: input should be greater than 0 (got -1)."),
+        ({"world": {"sigma": -1}}, "World: sigma.0: input should be greater than or equal to 0.05 (got -1)."),
         ({"world": {"size": 20}}, "A UNet with patch 4 needs a size divisible by 32, got 20."),
         ({"world": 3}, "Settings: world: input should be a valid dictionary or instance of World (got 3)."),
         ({"seed": -1}, "Settings: seed: input should be greater than or equal to 0 (got -1)."),

@@ -514,7 +514,7 @@ def test_the_loss_of_one_step_is_that_of_the_diffusion(done):
 
 def test_a_loss_that_is_no_number_stops_training(tmp_path, monkeypatch):
     monkeypatch.setattr(Diffusion, "loss", lambda self, model, *_: sum(p.sum() for p in model.parameters()) * math.nan)
-    with pytest.raises(BumplabError, match=r"^The loss is not a number at step 1: lower training.learning_rate\.$"):
+    with pytest.raises(BumplabError, match=r"^The loss is not finite at step 1: lower training.learning_rate\.$"):
         train(tiny(), tmp_path, "cpu", progress=False)
 
 

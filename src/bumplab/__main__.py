@@ -219,7 +219,9 @@ def _summary(run: runs.Run) -> str:
 
 
 def _folder(run_id: str) -> Path:
-    found = [folder for folder in runs.every() if folder.name.startswith(run_id)]
+    found = list(
+        {folder.name: folder for folder in reversed(list(runs.every())) if folder.name.startswith(run_id)}.values()
+    )
     if len(found) != 1:
         raise BumplabError(
             f"{'No run' if not found else 'More than one run'} has an id starting with {run_id!r}; see 'runs list'."

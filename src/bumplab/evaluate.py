@@ -111,7 +111,7 @@ def find(images: torch.Tensor, world: World) -> Found:
 
     Notes
     -----
-    On clean images the centre is exact to 0.05 pixels for sigma of 0.5 and more, wherever the bump shows at
+    On clean images the centre is exact to 0.05 pixels for sigma from 0.5 to 20, wherever the bump shows at
     least half its brightness in some pixel. For smaller sigma a bump between pixels is invisible, and a single
     bright pixel does not tell where inside it the centre lies.
     """

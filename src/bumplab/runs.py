@@ -196,7 +196,8 @@ def load_or_train(
     ----------
     settings : Settings
     retrain : bool
-        Train afresh even if the run is known; the new one then stands in for the old one in `store`.
+        Train afresh even if the run is known; the new one then stands in for the old one in `store`. Recorded runs
+        go before those of the cache when a run is looked up.
         A checkpoint of an interrupted training is continued all the same.
     store : Path, optional
         Where a trained run goes; the user's cache unless given.
@@ -230,9 +231,12 @@ def load_or_train(
         state = train(settings, work, device, precision, progress)
         _finish(state, work, keep_weights)
         final = store / settings.id
+        old = store / f"{settings.id}.old"
+        shutil.rmtree(old, ignore_errors=True)
         if final.exists():
-            shutil.rmtree(final)
+            os.replace(final, old)
         os.replace(work, final)
+        shutil.rmtree(old, ignore_errors=True)
     return load(final)
 
 

@@ -144,7 +144,8 @@ def preset(name: str, /, **changes: Any) -> Settings:
     ----------
     name : {"smoke", "quick", "paper"}
         ``smoke`` trains for a second and learns nothing; it is for tests. ``quick`` reaches at least 0.99
-        accuracy on two CPU cores within half a minute. ``paper`` is the published setting, for a GPU.
+        accuracy on two idle CPU cores within half a minute. ``paper`` is our reading of the published setting, for a
+        GPU: the paper leaves schedule, optimiser and widths open, and no run of ours has tested it yet.
     **changes
         Settings to change; a nested group takes a dictionary: ``preset("quick", world={"sigma": 2}, seed=1)``.
 

@@ -198,7 +198,7 @@ def train(
     Interrupted
         On Ctrl-C, after a checkpoint was written.
     BumplabError
-        If the checkpoint cannot be read or belongs to other settings, or the loss is no longer a number.
+        If the checkpoint cannot be read or belongs to other settings, or the loss is no longer finite.
     """
     training = settings.training
     state = start(settings, device, precision)
@@ -215,7 +215,7 @@ def train(
         for _ in steps(state):
             bar.update()
             if state.step % log_every == 0 or state.step == training.steps:
-                _log(state, log_every, bar, time.monotonic() - begun)
+                _log(state, bar, time.monotonic() - begun)
             if state.step in training.snapshots:
                 save_weights(state.average, folder / snapshot_name(state.step))
             if training.evaluate_every and (state.step % training.evaluate_every == 0 or state.step == training.steps):
@@ -234,11 +234,11 @@ def train(
     return state
 
 
-def _log(state: State, every: int, bar: tqdm, seconds: float) -> None:
+def _log(state: State, bar: tqdm, seconds: float) -> None:
     since = state.step - (state.history["loss"][-1][0] if state.history["loss"] else 0)
     loss = float(state.loss_sum) / since
-    if loss != loss:
-        raise BumplabError(f"The loss is not a number at step {state.step}: lower training.learning_rate.")
+    if not math.isfinite(loss):
+        raise BumplabError(f"The loss is not finite at step {state.step}: lower training.learning_rate.")
     state.history["loss"].append([state.step, loss])
     state.loss_sum.zero_()
     bar.set_postfix_str(
@@ -261,9 +261,9 @@ def measure(state: State) -> dict[str, Any]:
     return entry
 
 
-def score(model: UNet, settings: Settings, mu: torch.Tensor, steps: int | None = None) -> dict[str, float]:
+def score(model: UNet, settings: Settings, mu: torch.Tensor) -> dict[str, float]:
     """Return accuracy (``joint``, ``x``, ``y``), the share of each category, and ``n``, on conditions `mu` (n, 2)."""
-    result = evaluate(model, settings.world, settings.diffusion, mu, steps or settings.training.sampler_steps)
+    result = evaluate(model, settings.world, settings.diffusion, mu, settings.training.sampler_steps)
     accuracy = {which: result.accuracy(which).value for which in ("joint", "x", "y")}
     return {**accuracy, **result.shares(), "n": len(mu)}
 

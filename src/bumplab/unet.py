@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 from torch.nn import functional as F
 
@@ -22,7 +22,8 @@ class UNetSettings(Frozen):
     Attributes
     ----------
     widths : (int, int, int, int)
-        Channels of the stem and of the three down-sampling blocks; the up-sampling blocks mirror them.
+        Channels of the stem and of the three down-sampling blocks; the up-sampling blocks have half of the third and
+        second, and the first.
     middle : int
         Channels of the bottleneck.
     depth : int
@@ -31,7 +32,7 @@ class UNetSettings(Frozen):
         Side of the space-to-depth stem: 1 works on pixels, 4 turns each 4 x 4 patch into one position of 16
         channels and back at the end. Sizes must be divisible by 8 x patch.
     heads : int
-        Attention heads.
+        Attention heads; must divide the channels of every attention layer.
     encoding : int
         Length of each of the three sinusoidal encodings (t, mu_x, mu_y); even.
     mu_frequency : float
@@ -48,6 +49,19 @@ class UNetSettings(Frozen):
     encoding: Annotated[int, Field(ge=4, le=1024, multiple_of=2)] = 64
     mu_frequency: Annotated[float, Field(gt=0)] = 1.0
     base: Annotated[float, Field(gt=1)] = 10_000.0
+
+    @model_validator(mode="after")
+    def _divisible(self) -> UNetSettings:
+        _, b, c, d = self.widths
+        if any(channels % self.heads for channels in (b, c, d, *self.up_widths)):
+            raise BumplabError(f"UNet: {self.heads} heads do not divide the widths {self.widths}; use 1, 2 or 4 heads.")
+        return self
+
+    @property
+    def up_widths(self) -> tuple[int, int, int]:
+        """Channels of the three up-sampling blocks, half of widths 2 and 1, and width 0."""
+        a, b, c, _ = self.widths
+        return max(c // 2, 4), max(b // 2, 4), a
 
     def check_size(self, size: int) -> None:
         """Raise :class:`BumplabError` unless images of `size` pixels can be halved three times."""
@@ -121,7 +135,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
-        self.heads = math.gcd(heads, channels)
+        self.heads = heads
         self.norm = nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
@@ -158,7 +172,7 @@ class UNet(nn.Module):
         self.settings = settings
         a, b, c, d = settings.widths
         condition, depth, heads = 3 * settings.encoding, settings.depth, settings.heads
-        half = max(c // 2, 4), max(b // 2, 4), a
+        half = settings.up_widths
         self.stem = DoubleConv(settings.patch**2, a)
         self.down1, self.attention1 = Down(a, b, depth, condition), Attention(b, heads)
         self.down2, self.attention2 = Down(b, c, depth, condition), Attention(c, heads)

@@ -201,6 +201,11 @@ Pair = Annotated[
     tuple[Positive, Positive],
     BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v),
 ]
+Width = Annotated[float, Field(ge=0.05)]
+Sigma = Annotated[
+    tuple[Width, Width],
+    BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v),
+]
 RegionField = Annotated[Any, BeforeValidator(region), PlainSerializer(lambda r: None if r is None else str(r))]
 
 
@@ -215,7 +220,7 @@ class World(Frozen):
     size : int
         N, the side of the visible window in pixels (4 to 512).
     sigma : (float, float)
-        Standard deviations (sigma_x, sigma_y) in pixels; a single number sets both.
+        Standard deviations (sigma_x, sigma_y) in pixels, 0.05 or more; a single number sets both.
     spacing : (float, float)
         Lattice steps (d_x, d_y) in pixels; a single number sets both. Any positive value up to the extent that
         makes at most 10 million conditions.
@@ -239,7 +244,7 @@ class World(Frozen):
 
     kind: Literal["bump", "sos"] = "bump"
     size: Annotated[int, Field(ge=4, le=512)] = 32
-    sigma: Pair = (1.0, 1.0)
+    sigma: Sigma = (1.0, 1.0)
     spacing: Pair = (1.0, 1.0)
     periodic: bool = False
     margin: Annotated[float, Field(ge=0)] = 0.0
@@ -268,7 +273,7 @@ class World(Frozen):
 
     @property
     def extent(self) -> float:
-        """Side of label space in pixels: size + 2 margin."""
+        """Side of label space in pixels, size + 2 margin."""
         return self.size + 2 * self.margin
 
     def axis(self, which: int) -> torch.Tensor:
@@ -303,7 +308,7 @@ class World(Frozen):
 
     @property
     def peak(self) -> float:
-        """Largest possible brightness: 1 for a bump, 2 where two stripes cross."""
+        """Largest possible brightness, 1 for a bump, 2 where two stripes cross."""
         return 1.0 if self.kind == "bump" else 2.0
 
     def profile(self, mu: torch.Tensor, which: int) -> torch.Tensor:
