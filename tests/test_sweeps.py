@@ -292,10 +292,13 @@ def test_ctrl_c_stops_a_sweep_that_goes_on_later(tmp_path, monkeypatch):
         return trained(each, *options)
 
     trained = runs.train
-    with monkeypatch.context() as patch:
-        patch.setattr(runs, "train", train)
-        with pytest.raises(KeyboardInterrupt) as error:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    try:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as error:
+            patch.setattr(runs, "train", train)
             get(settings, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert one_sentence(error) == "Stopped after 1 of 3 runs; the same call goes on from there."
     assert list(get(settings, tmp_path)["status"]) == ["known", "trained", "trained"]
 
