@@ -129,7 +129,7 @@ def test_no_file_holds_an_absolute_path_of_one_computer(capsys):
 @pytest.mark.parametrize(
     "text",
     [
-        "open('X/home/ann/a.png')", "X/Users/ann", "see X/tmp/run1/log", "file://X/root/a", '"X/work/main"',
+        "open('X/home/ann/a.png')", "X/Users/ann", "see X/tmp/run1/log", "file://X/root/a", '"X/work/book"',
         "a:X/opt/b", "C:Y\\Users\\Ann", "C:Y\\\\Users\\\\Ann", "C:Y/Users/Ann",
     ],
 )  # fmt: skip

@@ -315,7 +315,7 @@ def resume(state: State, path: Path) -> None:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["state"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
         if header["id"] != state.settings.id:
             raise BumplabError(
                 f"{path} is the checkpoint of run {header['id']}, not of {state.settings.id}; delete it."
