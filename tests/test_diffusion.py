@@ -259,6 +259,12 @@ def test_sampling_repeats_under_a_generator(eta):
     assert first.shape == (5, 3, 1, 8, 8)
 
 
+def test_sampling_starts_from_the_noise_given():
+    mu, noise = torch.rand(3, 2), torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    drawn = Diffusion().generate(network, mu, 8, 5, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(Diffusion().generate(network, mu, 8, 5, noise=noise), drawn)
+
+
 def test_clipping_keeps_the_predicted_image_in_range():
     sampling = Diffusion().sample(lambda x, t, mu: torch.zeros_like(x), torch.zeros(2, 2), 8, 10)
     assert all(x0.abs().max() <= 1 for _, x0 in sampling)

@@ -216,3 +216,14 @@ def test_an_evaluation_repeats_under_its_seed():
         return result.found.centre.nan_to_num(-1)
 
     assert torch.equal(errors(0), errors(0)) and not torch.equal(errors(0), errors(1))
+
+
+def test_a_part_of_an_evaluation_is_the_evaluation_of_a_part():
+    world = World(size=16)
+    mu = world.lattice()[::7]
+    images = world.render(mu.flip(0))
+    whole, rows = judge(images, mu, world), slice(3, 20)
+    part = judge(images[rows], mu[rows], world)
+    assert whole[rows].shares() == part.shares() and whole[rows].accuracy("x") == part.accuracy("x")
+    assert torch.equal(whole[rows].found.count, part.found.count) and torch.equal(whole[rows].mu, part.mu)
+    assert torch.equal(whole[mu[:, 0] < 8].category, judge(images[mu[:, 0] < 8], mu[mu[:, 0] < 8], world).category)

@@ -27,7 +27,7 @@ BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "py
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
     "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "runs", "claims", "plots",
-    "chapters", "grids", "pool", "forecast", "sweeps", "__main__",
+    "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)

@@ -221,7 +221,7 @@ def test_the_forecast_goes_by_known_runs_else_by_a_few_steps(monkeypatch):
     one, two, three = small("training.batch=16,32,48")
     by_known = forecast.seconds([one], {one.but(seed=1): 10.0}, 1, "cpu", "auto")
     assert 10 < by_known < 30  # measuring comes on top
-    monkeypatch.setattr(forecast, "_time", lambda settings, threads, *_: float(settings.training.batch))
+    monkeypatch.setattr(forecast, "_time", lambda group, *_: float(group[0].training.batch))
     assert forecast.seconds([one, one], {}, 1, "cpu", "auto") == 2 * 16 * forecast._images(one)
     monkeypatch.undo()
     assert 0 < forecast.seconds([two, three], {}, 1, "cpu", "auto") < math.inf
@@ -232,9 +232,7 @@ def test_the_forecast_goes_by_known_runs_else_by_a_few_steps(monkeypatch):
     [(0.2, "1 seconds"), (119, "119 seconds"), (121, "3 minutes"), (8000, "3 hours"), (1e6, "12 days")],
 )
 def test_the_forecast_is_in_words(seconds, words):
-    assert (
-        forecast.words(3, 1, 2, 2 * seconds, "run") == f"3 runs, 1 of them known; 2 to go, 2 at a time: about {words}."
-    )
+    assert forecast.words(3, 1, 2, seconds, "run") == f"3 runs, 1 of them known; 2 to go, 2 at a time: about {words}."
 
 
 # ---------------------------------------------------------------- failures

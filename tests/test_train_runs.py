@@ -34,7 +34,6 @@ from bumplab.train import (
     pick_precision,
     resume,
     save_checkpoint,
-    spread,
     start,
     steps,
     train,
@@ -516,11 +515,6 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path, monkeypatch):
     monkeypatch.setattr(Diffusion, "loss", lambda self, model, *_: sum(p.sum() for p in model.parameters()) * math.nan)
     with pytest.raises(BumplabError, match=r"^The loss is not finite at step 1: lower training.learning_rate\.$"):
         train(tiny(), tmp_path, "cpu", progress=False)
-
-
-def test_spread_takes_rows_evenly_and_always_the_same():
-    rows = torch.arange(10.0)[:, None]
-    assert spread(rows, 4)[:, 0].tolist() == [0, 3, 6, 9] and spread(rows, 10) is rows
 
 
 @pytest.mark.parametrize("name", ["tpu", "", "cpu:x", "cuda:99" if not torch.cuda.is_available() else "tpu:0"])

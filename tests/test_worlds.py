@@ -364,3 +364,24 @@ def test_a_world_cannot_be_changed():
 
 def test_every_shape_is_reachable_from_text():
     assert set(worlds._PRIMITIVES) == {"box", "band_x", "band_y", "cross", "interior", "exterior", "rim"}
+
+
+@pytest.mark.parametrize("kind", ["bump", "sos"])
+def test_each_image_may_have_its_own_width(kind):
+    mu = torch.tensor([[3.0, 4.5], [6.0, 2.0], [5.5, 5.5]])
+    widths = [(1.0, 2.0), (0.5, 0.7), (3.0, 3.0)]
+    images = World(kind=kind, size=8).render(mu, torch.tensor(widths))
+    for image, one, sigma in zip(images, mu, widths, strict=True):
+        torch.testing.assert_close(image, World(kind=kind, size=8, sigma=sigma).render(one[None])[0])
+
+
+def test_spread_takes_rows_evenly_and_always_the_same():
+    rows = torch.arange(10.0)[:, None]
+    assert worlds.spread(rows, 4)[:, 0].tolist() == [0, 3, 6, 9] and worlds.spread(rows, 10) is rows
+
+
+def test_parts_are_what_training_saw_and_what_it_did_not():
+    assert list(World(size=8).parts(5)) == ["seen"]
+    parts = World(size=8, held_out="cross(2, 5)").parts(20)
+    assert parts["seen"].shape == (20, 2) and parts["unseen"].shape == (20, 2)
+    assert not (set(map(tuple, parts["seen"].tolist())) & set(map(tuple, parts["unseen"].tolist())))

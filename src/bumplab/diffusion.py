@@ -85,10 +85,14 @@ class Diffusion(Frozen):
             return output, (x - signal * output) / noise
         return signal * x - noise * output, noise * x + signal * output
 
+    def draw(self, x0: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what one training step draws for images `x0` (n, 1, N, N): timesteps (n,), and noise like `x0`."""
+        t = torch.randint(self.timesteps, (len(x0),), generator=generator, device=x0.device)
+        return t, torch.randn(x0.shape, generator=generator, device=x0.device)
+
     def loss(self, model: Denoiser, x0: torch.Tensor, mu: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return the mean squared error at random timesteps (Ho et al. 2020, eq. 14), a scalar."""
-        t = torch.randint(self.timesteps, (len(x0),), generator=generator, device=x0.device)
-        eps = torch.randn(x0.shape, generator=generator, device=x0.device)
+        t, eps = self.draw(x0, generator)
         output = model(self.add_noise(x0, eps, t), t, mu)
         return torch.nn.functional.mse_loss(output.float(), self.target(x0, eps, t))
 
@@ -135,6 +139,7 @@ class Diffusion(Frozen):
         eta: float = 0.0,
         generator: torch.Generator | None = None,
         clip: bool = True,
+        noise: torch.Tensor | None = None,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Generate images for conditions, yielding (x, predicted x0) after every step.
 
@@ -151,12 +156,15 @@ class Diffusion(Frozen):
             0 for DDIM, 1 for DDPM.
         generator : torch.Generator, optional
             A CPU generator: noise is drawn there, so that it is the same on every device.
+        noise : torch.Tensor, (n, 1, N, N), optional
+            What to start from, instead of a draw.
         """
 
         def randn() -> torch.Tensor:
             return torch.randn(len(mu), 1, size, size, generator=generator).to(mu.device)
 
-        x, grid = randn(), self.grid(steps).float().to(mu.device)
+        x = randn() if noise is None else noise.to(mu.device)
+        grid = self.grid(steps).float().to(mu.device)
         for t, s in zip(grid[:-1], grid[1:], strict=True):
             t, s = t.expand(len(mu)), s.expand(len(mu))
             x, x0 = self.step(model(x, t, mu).float(), x, t, s, eta, randn() if eta > 0 else None, clip)

@@ -184,6 +184,11 @@ class Evaluation:
     axis_category: torch.Tensor
     category: torch.Tensor
 
+    def __getitem__(self, rows: slice | torch.Tensor) -> Evaluation:
+        """Return the part of it in `rows`: a slice, a mask (n,) or indices."""
+        found = Found(self.found.count[rows], self.found.centre[rows])
+        return Evaluation(self.mu[rows], found, self.error[rows], self.axis_category[rows], self.category[rows])
+
     def accuracy(self, which: str = "joint") -> Share:
         """Return the share of right images: ``"joint"``, or ``"x"`` or ``"y"`` alone, with its Wilson interval."""
         codes = {"joint": self.category, "x": self.axis_category[:, 0], "y": self.axis_category[:, 1]}[which]

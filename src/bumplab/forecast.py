@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
 from bumplab import runs, train
+from bumplab.ensembles import Ensemble
 from bumplab.settings import Settings
 
 _SPANS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
@@ -24,14 +25,13 @@ def words(cells: int, known: int, jobs: int, seconds: float, unit: str) -> str:
     jobs : int
         Cells at a time.
     seconds : float
-        Time of the others, one after another; nan if nobody knows.
+        Time that the others take; nan if nobody knows.
     unit : str
         What a cell is called.
     """
     todo = cells - known
     if not todo:
         return f"{cells} {unit}s, all of them known."
-    seconds /= min(jobs, todo)
     size, name = next((span for span in _SPANS if seconds >= 2 * span[0]), _SPANS[-1])
     span = "time unknown" if math.isnan(seconds) else f"about {math.ceil(seconds / size)} {name}"
     return f"{cells} {unit}s, {known} of them known; {todo} to go, {jobs} at a time: {span}."
@@ -59,8 +59,20 @@ def seconds(
         if shape not in pace:
             timed += 1
             # With many shapes, the later ones are taken to be as fast as those before on average.
-            pace[shape] = sum(pace.values()) / len(pace) if timed > 5 else _time(settings, threads, device, precision)
+            pace[shape] = sum(pace.values()) / len(pace) if timed > 5 else _time([settings], threads, device, precision)
         total += pace[shape] * _images(settings)
+    return total
+
+
+def together(groups: Iterable[Sequence[Settings]], device: str, precision: str) -> float:
+    """Estimate the time that ensembles take one after another: each kind of them is timed for half a second."""
+    pace: dict[tuple, float] = {}
+    total = 0.0
+    for group in groups:
+        shape = _shape(group[0]), len(group)
+        if shape not in pace:
+            pace[shape] = _time(group, torch.get_num_threads(), device, precision)
+        total += pace[shape] * sum(map(_images, group))
     return total
 
 
@@ -80,19 +92,23 @@ def _images(settings: Settings, measuring: bool = True) -> float:
     return images
 
 
-def _time(settings: Settings, threads: int, device: str, precision: str) -> float:
-    """Train for half a second and return seconds per image; nan where the network does not fit into memory."""
-    before = torch.get_num_threads()
+def _time(group: Sequence[Settings], threads: int, device: str, precision: str) -> float:
+    """Train one, or several as one, for half a second; return seconds per image, nan where memory does not suffice."""
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        loop = train.steps(train.start(settings.but(training={"steps": 10**8, "snapshots": ()}), device, precision))
-        float(next(loop).loss_sum)
-        begun, steps = time.monotonic(), 0
+        endless = {"steps": 10**8, "snapshots": ()}
+        states = [train.start(settings.but(training=endless), device, precision) for settings in group]
+        loop = Ensemble(states).steps() if len(states) > 1 else train.steps(states[0])
+        next(loop)
+        float(states[0].loss_sum)  # waits for a GPU
+        begun, before = time.monotonic(), states[0].step
         while time.monotonic() < begun + 0.5:
-            state, steps = next(loop), steps + 1
-        float(state.loss_sum)  # waits for a GPU
-        return (time.monotonic() - begun) / (3 * steps * settings.training.batch)
+            next(loop)
+        float(states[0].loss_sum)
+        images = 3 * (states[0].step - before) * group[0].training.batch * len(group)
+        return (time.monotonic() - begun) / images
     except (RuntimeError, MemoryError):
         return math.nan
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)

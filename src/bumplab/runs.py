@@ -37,7 +37,7 @@ from safetensors.torch import load as load_tensors
 import bumplab
 from bumplab.base import BumplabError, atomic_write
 from bumplab.settings import TRAINER_VERSION, Settings, preset, put
-from bumplab.train import CHECKPOINT, State, save_weights, score, snapshot_name, spread, train
+from bumplab.train import CHECKPOINT, State, save_weights, score, snapshot_name, train
 from bumplab.unet import UNet
 
 WEIGHTS = "weights.safetensors"
@@ -61,7 +61,7 @@ class Run:
         ``seen`` and, where the world has any, ``unseen``: shares after training, see
         :func:`bumplab.train.score`.
     provenance : dict
-        Versions, device, precision, threads, seconds of training and date.
+        Versions, device, precision, threads, how many runs trained as one, seconds of training for each, and date.
     """
 
     folder: Path
@@ -220,29 +220,41 @@ def load_or_train(
     store = cache_folder() if store is None else Path(store)
     if not retrain and (run := find(settings, store)):
         return run
+    with FileLock(lock(settings, store)):
+        if not retrain and (run := find(settings, store)):  # another process was faster
+            return run
+        state = train(settings, work_folder(settings, store), device, precision, progress)
+        return keep(state, store, final_accuracy(state.average, settings, state.device), keep_weights)
+
+
+def lock(settings: Settings, store: Path) -> Path:
+    """Return the path of the lock that whoever trains a run holds; the store is made where it is not there."""
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BumplabError(f"Cannot write to the store {store}: {error.strerror}; set BUMPLAB_STORE.") from None
-    with FileLock(store / f"{settings.id}.lock"):
-        if not retrain and (run := find(settings, store)):  # another process was faster
-            return run
-        work = store / f"{settings.id}.part"
-        state = train(settings, work, device, precision, progress)
-        _finish(state, work, keep_weights)
-        final = store / settings.id
-        old = store / f"{settings.id}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        if final.exists():
-            os.replace(final, old)
-        os.replace(work, final)
-        shutil.rmtree(old, ignore_errors=True)
-    return load(final)
+    return store / f"{settings.id}.lock"
 
 
-def _finish(state: State, work: Path, keep_weights: bool) -> None:
-    """Turn a folder of a finished training into a run: weights, history, accuracy, provenance."""
-    settings = state.settings
+def work_folder(settings: Settings, store: Path) -> Path:
+    """Return the folder of a run that is still training."""
+    return store / f"{settings.id}.part"
+
+
+def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], keep_weights: bool = True) -> Run:
+    """Turn the folder of a finished training into a run, in the place of an old one; return it.
+
+    Parameters
+    ----------
+    state : State
+        At its last step; its :func:`lock` is held.
+    store : Path
+    accuracy : dict
+        See :func:`final_accuracy`.
+    keep_weights : bool
+        See :func:`load_or_train`.
+    """
+    settings, work = state.settings, work_folder(state.settings, store)
     atomic_write(work / "history.json", json.dumps(state.history))
     names = ["history.json"]
     if keep_weights:
@@ -251,7 +263,7 @@ def _finish(state: State, work: Path, keep_weights: bool) -> None:
     content = {
         "settings": settings.model_dump(mode="json"),
         "trainer": TRAINER_VERSION,
-        "accuracy": final_accuracy(state.average, settings, state.device),
+        "accuracy": accuracy,
         "provenance": {
             "bumplab": bumplab.__version__,
             "python": platform.python_version(),
@@ -260,6 +272,7 @@ def _finish(state: State, work: Path, keep_weights: bool) -> None:
             "device": describe(state.device),
             "precision": state.precision,
             "threads": torch.get_num_threads(),
+            "members": state.members,
             "seconds": round(state.seconds, 2),
             "date": datetime.now(UTC).date().isoformat(),
         },
@@ -270,13 +283,19 @@ def _finish(state: State, work: Path, keep_weights: bool) -> None:
         if path.name not in (*names, "run.json", CHECKPOINT):
             path.unlink()
     (work / CHECKPOINT).unlink(missing_ok=True)  # last: until here an interruption costs nothing
+    final, old = store / settings.id, store / f"{settings.id}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(work, final)
+    shutil.rmtree(old, ignore_errors=True)
+    return load(final)
 
 
 def final_accuracy(model: UNet, settings: Settings, device: torch.device | str = "cpu") -> dict[str, dict[str, float]]:
     """Measure accuracy after training on seen and unseen conditions, at most 4,096 of each."""
-    world = settings.world
-    parts = {"seen": world.seen(), "unseen": world.unseen()}
-    return {name: score(model, settings, spread(mu, MEASURED).to(device)) for name, mu in parts.items() if len(mu)}
+    parts = settings.world.parts(MEASURED)
+    return {name: score(model, settings, mu.to(device)) for name, mu in parts.items()}
 
 
 def planned(path: Path | None = None) -> dict[Settings, bool]:

@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock
 
 import bumplab
-from bumplab import chapters, forecast, grids, pool, runs, train
+from bumplab import chapters, ensembles, forecast, grids, pool, runs, train
 from bumplab.base import BumplabError, atomic_write
 from bumplab.pool import Outcome
 from bumplab.settings import Settings
@@ -49,7 +49,8 @@ def run(
         Equal ones are one run.
     jobs : int, optional
         How many runs train at the same time, each in a process of its own with one thread; 1 trains them here,
-        with all threads. Unless given, one for every core, or 1 on a GPU.
+        with all threads. Unless given, one for every core, or 1 on a GPU. There, with 1, runs of one
+        :func:`bumplab.ensembles.shape` train as one, as many as fit into memory.
     dask : str, optional
         The address of a Dask scheduler (``tcp://host:port``) or its scheduler file. The cluster's workers then do
         the work, as many runs at a time as they have threads. They need bumplab and should share the `store`.
@@ -84,8 +85,11 @@ def run(
         jobs = pool.width(jobs, device, client)
         _make(out)
         known = _known(wanted, store)
+        groups = [] if client else _groups(wanted, known, jobs, device)
         if progress:
-            print(_forecast(wanted, known, jobs, *here))
+            print(_forecast(wanted, known, jobs, groups, *here))
+        for group in groups:
+            known |= _train_together(group, store, device, precision, progress)
         work = partial(_train, store=store, device=device, precision=precision)
         outcomes = pool.spread(work, wanted, known, jobs, client, progress, "run")
     rows = [{"id": name, **_columns(wanted[name]), **outcomes[name]} for name in wanted]
@@ -101,14 +105,37 @@ def forecast_runs(
 ) -> str:
     """Return in words how many of the runs are known, and about how long the others will take on this computer."""
     wanted = {each.id: each for each in settings}
-    store = Path(store or runs.cache_folder()).absolute()
-    return _forecast(wanted, _known(wanted, store), pool.width(jobs, device), device, precision)
+    known = _known(wanted, Path(store or runs.cache_folder()).absolute())
+    jobs = pool.width(jobs, device)
+    return _forecast(wanted, known, jobs, _groups(wanted, known, jobs, device), device, precision)
 
 
 def _train(settings: Settings, store: Path, device: str, precision: str) -> Outcome:
     if found := runs.find(settings, store):
         return _outcome(found, "known")
     return _outcome(runs.load_or_train(settings, False, store, device, precision, progress=False), "trained")
+
+
+def _groups(
+    wanted: Mapping[str, Settings], known: Mapping[str, Outcome], jobs: int, device: str
+) -> list[list[Settings]]:
+    """Return the ensembles that the missing runs make up, where one process trains them on a GPU."""
+    if jobs > 1 or not ensembles.pay(train.pick_device(device)):
+        return []
+    return ensembles.groups(settings for name, settings in wanted.items() if name not in known)
+
+
+def _train_together(
+    group: Sequence[Settings], store: Path, device: str, precision: str, progress: bool
+) -> dict[str, Outcome]:
+    """Train an ensemble; runs that it left alone are missing from the outcomes."""
+    if progress:
+        print(f"{len(group)} runs as one:")
+    found = ensembles.load_or_train(group, store, device, precision, progress)
+    return {
+        name: _outcome(run, "trained") if isinstance(run, runs.Run) else {"status": "failed", "error": str(run)}
+        for name, run in found.items()
+    }
 
 
 def _known(wanted: Mapping[str, Settings], store: Path) -> dict[str, Outcome]:
@@ -139,16 +166,22 @@ def _columns(settings: Settings) -> dict[str, Any]:
 
 
 def _forecast(
-    wanted: Mapping[str, Settings], known: Mapping[str, Outcome], jobs: int, device: str, precision: str
+    wanted: Mapping[str, Settings],
+    known: Mapping[str, Outcome],
+    jobs: int,
+    groups: Sequence[Sequence[Settings]],
+    device: str,
+    precision: str,
 ) -> str:
-    todo = [settings for name, settings in wanted.items() if name not in known]
+    grouped = {settings for group in groups for settings in group}
+    todo = [settings for name, settings in wanted.items() if name not in known and settings not in grouped]
     threads = 1 if jobs > 1 else torch.get_num_threads()
     place = train.pick_device(device)
     here = {"device": runs.describe(place), "precision": train.pick_precision(place, precision), "threads": threads}
     done = {wanted[name]: outcome["seconds"] for name, outcome in known.items() if here.items() <= outcome.items()}
-    return forecast.words(
-        len(wanted), len(known), jobs, forecast.seconds(todo, done, threads, device, precision), "run"
-    )
+    alone = forecast.seconds(todo, done, threads, device, precision) / max(1, min(jobs, len(todo)))
+    most = max([jobs, *map(len, groups)])
+    return forecast.words(len(wanted), len(known), most, alone + forecast.together(groups, device, precision), "run")
 
 
 # ---------------------------------------------------------------- chapters
@@ -261,7 +294,8 @@ def _execute(cell: tuple[str, dict[str, Any]], path: Path, out: Path) -> Outcome
 
 def _chapter_forecast(wanted: Mapping[str, Any], known: Mapping[str, Outcome], jobs: int) -> str:
     mean = sum(outcome["seconds"] for outcome in known.values()) / len(known) if known else math.nan
-    return forecast.words(len(wanted), len(known), jobs, mean * (len(wanted) - len(known)), "notebook")
+    todo = len(wanted) - len(known)
+    return forecast.words(len(wanted), len(known), jobs, mean * todo / max(1, min(jobs, todo)), "notebook")
 
 
 # ---------------------------------------------------------------- tables

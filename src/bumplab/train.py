@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +25,15 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from bumplab.base import BumplabError, atomic_write
-from bumplab.evaluate import evaluate
+from bumplab.evaluate import Evaluation, evaluate
 from bumplab.settings import Settings
 from bumplab.unet import UNet
+from bumplab.worlds import spread
 
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 20.0
-_PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+#: What autocast computes in; None for no autocast.
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Interrupted(BumplabError, KeyboardInterrupt):
@@ -69,7 +71,7 @@ def pick_precision(device: torch.device, name: str = "auto") -> str:
         if device.type != "cuda":
             return "fp32"
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    if name not in _PRECISIONS or (name == "fp16" and device.type != "cuda"):
+    if name not in DTYPES or (name == "fp16" and device.type != "cuda"):
         raise BumplabError(
             f"Precision {name!r} is not possible on {device.type}: use auto, fp32 or bf16 (fp16 on CUDA)."
         )
@@ -85,12 +87,18 @@ def learning_rate(settings: Settings, step: int) -> float:
     return training.learning_rate * warm * (1 + math.cos(math.pi * step / training.steps)) / 2
 
 
+def ema(settings: Settings, step: int) -> float:
+    """Return the decay of the averaged weights after a step (0 is the first)."""
+    return min(settings.training.ema, (1 + step) / (10 + step))
+
+
 @dataclass
 class State:
     """Training at one moment: what a checkpoint holds.
 
     `history` has ``loss`` (a list of [step, mean loss since the last entry]) and ``accuracy`` (a list of
-    dictionaries, see :func:`measure`); `seconds` is training time so far, measurements excluded.
+    dictionaries, see :func:`measure`); `seconds` is training time so far, measurements excluded, and shared by all
+    that train together (`members`); `error` says why training ended early.
     """
 
     settings: Settings
@@ -104,6 +112,8 @@ class State:
     conditions: torch.Tensor
     step: int = 0
     seconds: float = 0.0
+    members: int = 1
+    error: str | None = None
     loss_sum: torch.Tensor = None
     history: dict[str, list] = field(default_factory=lambda: {"loss": [], "accuracy": []})
 
@@ -141,14 +151,19 @@ def mean_target(settings: Settings) -> float:
     return float(settings.diffusion.target(images, torch.zeros_like(images), t).mean())
 
 
+def draw(state: State) -> torch.Tensor:
+    """Draw the conditions (batch, 2) of one step, with replacement."""
+    n, batch = len(state.conditions), state.settings.training.batch
+    return state.conditions[torch.randint(n, (batch,), generator=state.generator, device=state.device)]
+
+
 def steps(state: State) -> Iterator[State]:
     """Train, yielding the state after every optimiser step until the last: the whole method in one loop."""
     settings, training = state.settings, state.settings.training
     live, average = list(state.model.parameters()), list(state.average.parameters())
-    dtype = _PRECISIONS[state.precision]
+    dtype = DTYPES[state.precision]
     while state.step < training.steps:
-        pick = torch.randint(len(state.conditions), (training.batch,), generator=state.generator, device=state.device)
-        mu = state.conditions[pick]
+        mu = draw(state)
         images = settings.world.render(mu)
         with torch.autocast(state.device.type, dtype, enabled=dtype is not None):
             loss = settings.diffusion.loss(state.model, images, mu, state.generator)
@@ -158,7 +173,7 @@ def steps(state: State) -> Iterator[State]:
             group["lr"] = learning_rate(settings, state.step)
         state.scaler.step(state.optimizer)
         state.scaler.update()
-        decay = min(training.ema, (1 + state.step) / (10 + state.step))
+        decay = ema(settings, state.step)
         with torch.no_grad():
             torch._foreach_lerp_(average, live, 1 - decay)
             state.loss_sum += loss.detach()
@@ -200,50 +215,97 @@ def train(
     BumplabError
         If the checkpoint cannot be read or belongs to other settings, or the loss is no longer finite.
     """
-    training = settings.training
+    state = begin(settings, folder, device, precision)
+    drive([state], [folder], steps(state), lambda states: [measure(states[0])], progress, checkpoint_seconds)
+    if state.error:
+        raise BumplabError(state.error)
+    return state
+
+
+def begin(settings: Settings, folder: Path, device: str = "auto", precision: str = "auto") -> State:
+    """Return the state to go on from: that of the checkpoint in `folder`, or the first one."""
     state = start(settings, device, precision)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / CHECKPOINT).exists():
         resume(state, folder / CHECKPOINT)
-    if state.step == 0 and 0 in training.snapshots:
+    if state.step == 0 and 0 in settings.training.snapshots:
         save_weights(state.average, folder / snapshot_name(0))
-    log_every = max(1, training.steps // 200)
-    saved, begun = time.monotonic(), time.monotonic() - state.seconds
-    hidden = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
-    bar = tqdm(total=training.steps, initial=state.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
-    with _catch_interrupt() as interrupted, _deterministic(state.device), bar:
-        for _ in steps(state):
-            bar.update()
-            if state.step % log_every == 0 or state.step == training.steps:
-                _log(state, bar, time.monotonic() - begun)
-            if state.step in training.snapshots:
-                save_weights(state.average, folder / snapshot_name(state.step))
-            if training.evaluate_every and (state.step % training.evaluate_every == 0 or state.step == training.steps):
-                paused = time.monotonic()
-                state.history["accuracy"].append(measure(state))
-                begun += time.monotonic() - paused
-            if interrupted() or time.monotonic() - saved > checkpoint_seconds:
-                state.seconds = time.monotonic() - begun
-                save_checkpoint(state, folder / CHECKPOINT)
-                saved = time.monotonic()
-            if interrupted():
-                raise Interrupted(
-                    f"Stopped after step {state.step} of {training.steps}; the same call goes on from there."
-                )
-        state.seconds = time.monotonic() - begun
     return state
 
 
-def _log(state: State, bar: tqdm, seconds: float) -> None:
+def drive(
+    states: Sequence[State],
+    folders: Sequence[Path],
+    loop: Iterator[Any],
+    measured: Callable[[Sequence[State]], list[dict[str, Any]]],
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> None:
+    """Run a training loop to its end, with all that goes on around it: log, measurements, snapshots, checkpoints.
+
+    Parameters
+    ----------
+    states : sequence of State
+        What trains: one, or those of an ensemble, all at the same step. A state whose loss is no longer finite gets
+        an `error`; the others go on.
+    folders : sequence of Path
+        Where their checkpoints and snapshots go.
+    loop : iterator
+        Advances all of them by one optimiser step at a time.
+    measured : callable
+        Takes states and returns what :func:`measure` does for each.
+    progress, checkpoint_seconds
+        See :func:`train`.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, after checkpoints were written.
+    """
+    first, training = states[0], states[0].settings.training
+    log_every = max(1, training.steps // 200)
+    saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
+    hidden = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
+    bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
+    well = list(zip(states, folders, strict=True))
+    with _catch_interrupt() as interrupted, _deterministic(first.device), bar:
+        for _ in loop:
+            step = first.step
+            bar.update()
+            if step % log_every == 0 or step == training.steps:
+                losses = [_log(state) for state, _ in well]
+                well = [(state, folder) for state, folder in well if not state.error]
+                if not well:
+                    break
+                pace = step * training.batch * len(states) / (time.monotonic() - begun)
+                bar.set_postfix_str(f"loss {sum(losses) / len(losses):.4f}, {pace:.0f} images/s", refresh=False)
+            if step in training.snapshots:
+                for state, folder in well:
+                    save_weights(state.average, folder / snapshot_name(step))
+            if training.evaluate_every and (step % training.evaluate_every == 0 or step == training.steps):
+                paused = time.monotonic()
+                for (state, _), entry in zip(well, measured([state for state, _ in well]), strict=True):
+                    state.history["accuracy"].append(entry)
+                begun += time.monotonic() - paused
+            if interrupted() or time.monotonic() - saved > checkpoint_seconds:
+                for state, folder in well:
+                    state.seconds = (time.monotonic() - begun) / len(states)
+                    save_checkpoint(state, folder / CHECKPOINT)
+                saved = time.monotonic()
+            if interrupted():
+                raise Interrupted(f"Stopped after step {step} of {training.steps}; the same call goes on from there.")
+    for state in states:
+        state.seconds = (time.monotonic() - begun) / len(states)
+
+
+def _log(state: State) -> float:
     since = state.step - (state.history["loss"][-1][0] if state.history["loss"] else 0)
     loss = float(state.loss_sum) / since
-    if not math.isfinite(loss):
-        raise BumplabError(f"The loss is not finite at step {state.step}: lower training.learning_rate.")
     state.history["loss"].append([state.step, loss])
     state.loss_sum.zero_()
-    bar.set_postfix_str(
-        f"loss {loss:.4f}, {state.step * state.settings.training.batch / seconds:.0f} images/s", refresh=False
-    )
+    if not math.isfinite(loss):
+        state.error = f"The loss is not finite at step {state.step}: lower training.learning_rate."
+    return loss
 
 
 def measure(state: State) -> dict[str, Any]:
@@ -253,26 +315,20 @@ def measure(state: State) -> dict[str, Any]:
     -------
     dict with ``step``, ``seen`` and, where the world has any, ``unseen``; the last two as in :func:`score`.
     """
-    world, training = state.settings.world, state.settings.training
-    entry: dict[str, Any] = {"step": state.step}
-    for name, mu in (("seen", world.seen()), ("unseen", world.unseen())):
-        if len(mu):
-            entry[name] = score(state.average, state.settings, spread(mu, training.evaluate_on).to(state.device))
-    return entry
+    parts = state.settings.world.parts(state.settings.training.evaluate_on)
+    scores = {name: score(state.average, state.settings, mu.to(state.device)) for name, mu in parts.items()}
+    return {"step": state.step, **scores}
 
 
 def score(model: UNet, settings: Settings, mu: torch.Tensor) -> dict[str, float]:
     """Return accuracy (``joint``, ``x``, ``y``), the share of each category, and ``n``, on conditions `mu` (n, 2)."""
-    result = evaluate(model, settings.world, settings.diffusion, mu, settings.training.sampler_steps)
+    return summary(evaluate(model, settings.world, settings.diffusion, mu, settings.training.sampler_steps))
+
+
+def summary(result: Evaluation) -> dict[str, float]:
+    """Return what :func:`score` says of images that were judged."""
     accuracy = {which: result.accuracy(which).value for which in ("joint", "x", "y")}
-    return {**accuracy, **result.shares(), "n": len(mu)}
-
-
-def spread(mu: torch.Tensor, n: int) -> torch.Tensor:
-    """Return at most `n` rows of `mu`, evenly spread over its order, always the same ones."""
-    if len(mu) <= n:
-        return mu
-    return mu[torch.linspace(0, len(mu) - 1, n).round().long()]
+    return {**accuracy, **result.shares(), "n": len(result.mu)}
 
 
 # ---------------------------------------------------------------- files

@@ -306,16 +306,25 @@ class World(Frozen):
         """Return the lattice's conditions that training never shows, (n, 2) float32."""
         return self.lattice()[~self.seen_mask()]
 
+    def parts(self, n: int) -> dict[str, torch.Tensor]:
+        """Return at most `n` conditions of each of :meth:`seen` and :meth:`unseen` that has any, by those names."""
+        whole = {"seen": self.seen(), "unseen": self.unseen()}
+        return {name: spread(mu, n) for name, mu in whole.items() if len(mu)}
+
     @property
     def peak(self) -> float:
         """Largest possible brightness, 1 for a bump, 2 where two stripes cross."""
         return 1.0 if self.kind == "bump" else 2.0
 
-    def profile(self, mu: torch.Tensor, which: int) -> torch.Tensor:
-        """Return 1D Gaussian brightness (n, N) along x (0) or y (1) of centres `mu` (n,), in label coordinates."""
+    def profile(self, mu: torch.Tensor, which: int, sigma: torch.Tensor | None = None) -> torch.Tensor:
+        """Return 1D Gaussian brightness (n, N) along x (0) or y (1) of centres `mu` (n,), in label coordinates.
+
+        `sigma` (n, 2) gives each its own width instead of the world's.
+        """
         pixels = torch.arange(self.size, dtype=mu.dtype, device=mu.device) + self.margin
         offset = self.wrap(pixels - mu[:, None])
-        return torch.exp(-(offset**2) / (2 * self.sigma[which] ** 2))
+        width = self.sigma[which] if sigma is None else sigma[:, which, None]
+        return torch.exp(-(offset**2) / (2 * width**2))
 
     def wrap(self, offset: torch.Tensor) -> torch.Tensor:
         """Return signed distances along an axis: on a periodic world the short way round, in [-N/2, N/2)."""
@@ -323,13 +332,15 @@ class World(Frozen):
             return offset
         return torch.remainder(offset + self.size / 2, self.size) - self.size / 2
 
-    def render(self, mu: torch.Tensor) -> torch.Tensor:
+    def render(self, mu: torch.Tensor, sigma: torch.Tensor | None = None) -> torch.Tensor:
         """Draw the images of conditions.
 
         Parameters
         ----------
         mu : torch.Tensor, (n, 2)
             Conditions (mu_x, mu_y) in label coordinates, in pixels.
+        sigma : torch.Tensor, (n, 2), optional
+            Standard deviations of each image, instead of the world's.
 
         Returns
         -------
@@ -338,10 +349,17 @@ class World(Frozen):
         mu = torch.as_tensor(mu, dtype=torch.float32)
         if mu.ndim != 2 or mu.shape[1] != 2:
             raise BumplabError(f"Conditions come as (n, 2), columns mu_x and mu_y; got shape {tuple(mu.shape)}.")
-        column, row = self.profile(mu[:, 0], 0)[:, None, :], self.profile(mu[:, 1], 1)[:, :, None]
+        column, row = self.profile(mu[:, 0], 0, sigma)[:, None, :], self.profile(mu[:, 1], 1, sigma)[:, :, None]
         brightness = row * column if self.kind == "bump" else row + column
         return (2 * brightness / self.peak - 1)[:, None]
 
     def brightness(self, images: torch.Tensor) -> torch.Tensor:
         """Undo the scaling: images (n, 1, N, N) in [-1, 1] to brightness (n, N, N), 0 for black."""
         return (images[:, 0] + 1) * self.peak / 2
+
+
+def spread(mu: torch.Tensor, n: int) -> torch.Tensor:
+    """Return at most `n` rows of `mu`, evenly spread over its order, always the same ones."""
+    if len(mu) <= n:
+        return mu
+    return mu[torch.linspace(0, len(mu) - 1, n).round().long()]

@@ -1,0 +1,291 @@
+"""Many small models trained as one batched program, which is what a GPU is good at.
+
+A network of this book is too small to keep a GPU busy: starting its hundreds of operations takes longer than
+doing them. An ensemble stacks the weights of M networks and maps one network over the stack (``torch.func.vmap``), so
+that every operation serves all of them. Each member keeps its own data, seed and noise, and ends where it would
+have ended alone, but for rounding. The weights of a member are views into the stack: whatever works
+on a training state works on a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from bumplab import runs, train
+from bumplab.base import BumplabError
+from bumplab.evaluate import judge
+from bumplab.settings import Settings
+from bumplab.train import State
+
+#: Most members of one ensemble: a GPU is busy with fewer, and an interruption should cost little.
+MEMBERS = 128
+CHECKPOINT_SECONDS = 120.0  # a checkpoint is a file for each member
+_IMAGES = 8192  # generated at a time, over all members
+
+Stack = dict[str, torch.Tensor]
+
+
+def pay(device: torch.device) -> bool:
+    """Return whether ensembles are faster than single runs: on a GPU. One CPU core gains nothing worth having."""
+    return device.type == "cuda"
+
+
+def shape(settings: Settings) -> Settings:
+    """Return what members of one ensemble must share: all but the seed, sigma, and which conditions are shown."""
+    shown = {"sigma": 1, "spacing": 1, "held_out": None, "fraction": 1, "subsample_seed": 0}
+    return settings.but(seed=0, world=shown)
+
+
+def groups(settings: Iterable[Settings], most: int = MEMBERS) -> list[list[Settings]]:
+    """Sort settings into ensembles of at most `most` members; what fits with no other is left out."""
+    alike: dict[Settings, list[Settings]] = {}
+    for each in settings:
+        alike.setdefault(shape(each), []).append(each)
+    return [part for group in alike.values() for part in _split(group, most) if len(part) > 1]
+
+
+class Ensemble:
+    """Training states, all of one shape and at the same step, that advance together.
+
+    Parameters
+    ----------
+    states : sequence of State
+        Two or more. From here on their weights, averaged weights, moments and sums of losses are views into stacks.
+    """
+
+    def __init__(self, states: Sequence[State]) -> None:
+        self.states, first = states, states[0]
+        self.settings, self.device, self.precision = first.settings, first.device, first.precision
+        self.live = _stack([state.model for state in states])
+        self.average = _stack([state.average for state in states])
+        self.optimizer = torch.optim.AdamW(
+            self.live.values(),
+            weight_decay=self.settings.training.weight_decay,
+            fused=first.optimizer.defaults["fused"],
+        )
+        for name, stacked in self.live.items():
+            stacked.requires_grad_()
+            self._stack_moments(name, stacked)
+        self.loss_sum = torch.stack([state.loss_sum for state in states])
+        self.sigma = torch.tensor([state.settings.world.sigma for state in states], device=self.device)
+        for state, total in zip(states, self.loss_sum, strict=True):
+            state.loss_sum, state.members = total, len(states)
+
+    def _stack_moments(self, name: str, stacked: torch.Tensor) -> None:
+        """Give the ensemble's optimiser the moments of its members, zero before the first step, and them views."""
+        owned = [(state.optimizer.state, state.model.get_parameter(name)) for state in self.states]
+        kept = [moments.get(part, {}) for moments, part in owned]
+        whole = {
+            key: torch.stack([old.get(key, torch.zeros_like(part)) for old, (_, part) in zip(kept, owned, strict=True)])
+            for key in ("exp_avg", "exp_avg_sq")
+        }
+        count = torch.full(
+            (), float(self.states[0].step), device=self.device if self.optimizer.defaults["fused"] else "cpu"
+        )
+        self.optimizer.state[stacked] = {"step": count, **whole}
+        for k, (moments, part) in enumerate(owned):
+            moments[part] = {"step": count, **{key: value[k] for key, value in whole.items()}}
+
+    def predict(self, weights: Stack, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
+        """Map images (M, n, 1, N, N), timesteps (M, n) and conditions (M, n, 2) through M networks."""
+        one = self.states[0].model
+        if len(x) == 1:  # vmap has no rule for the group norm of a stack of one
+            return functional_call(one, {name: stack[0] for name, stack in weights.items()}, (x[0], t[0], mu[0]))[None]
+        # The plain form of attention is the one that vmap maps on every device.
+        with sdpa_kernel(SDPBackend.MATH):
+            return vmap(lambda w, *inputs: functional_call(one, w, inputs))(weights, x, t, mu)
+
+    def steps(self) -> Iterator[Sequence[State]]:
+        """Train, yielding the states after every optimiser step: :func:`bumplab.train.steps` for all of them."""
+        settings, diffusion, world = self.settings, self.settings.diffusion, self.settings.world
+        live, average = list(self.live.values()), list(self.average.values())
+        dtype = train.DTYPES[self.precision]
+        sigma = self.sigma.repeat_interleave(settings.training.batch, 0)
+        while self.states[0].step < settings.training.steps:
+            step = self.states[0].step
+            mu = torch.stack([train.draw(state) for state in self.states])
+            images = world.render(mu.flatten(0, 1), sigma).unflatten(0, mu.shape[:2])
+            drawn = [diffusion.draw(own, state.generator) for own, state in zip(images, self.states, strict=True)]
+            t, eps = (torch.stack(parts) for parts in zip(*drawn, strict=True))
+            x0, noise, when = images.flatten(0, 1), eps.flatten(0, 1), t.flatten()
+            noisy = diffusion.add_noise(x0, noise, when).unflatten(0, mu.shape[:2])
+            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+                output = self.predict(self.live, noisy, t, mu).float()
+            losses = (output.flatten(0, 1) - diffusion.target(x0, noise, when)).square().view(len(mu), -1).mean(1)
+            self.optimizer.zero_grad()
+            losses.sum().backward()
+            for group in self.optimizer.param_groups:
+                group["lr"] = train.learning_rate(settings, step)
+            self.optimizer.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(average, live, 1 - train.ema(settings, step))
+                self.loss_sum += losses.detach()
+            for state in self.states:
+                state.step += 1
+            yield self.states
+
+    @torch.no_grad()
+    def scores(self, states: Sequence[State], most: int) -> list[dict[str, dict[str, float]]]:
+        """Return the scores of the averaged weights of some of the states, on at most `most` conditions of each part.
+
+        The images are those that :func:`bumplab.train.score` would make for each alone.
+        """
+        found: list[dict[str, dict[str, float]]] = [{} for _ in states]
+        parts = [state.settings.world.parts(most) for state in states]
+        for name in ("seen", "unseen"):
+            rows = [k for k, part in enumerate(parts) if name in part]
+            longest = max((len(parts[k][name]) for k in rows), default=1)
+            for some in _split(rows, max(1, _IMAGES // longest)):
+                results = self._judged([states[k] for k in some], [parts[k][name] for k in some])
+                for k, result in zip(some, results, strict=True):
+                    found[k][name] = result
+        return found
+
+    def _judged(self, states: Sequence[State], mu: Sequence[torch.Tensor]) -> list[dict[str, float]]:
+        """Return the scores of some states on conditions (n_k, 2), one set for each."""
+        diffusion, world, training = self.settings.diffusion, self.settings.world, self.settings.training
+        size, longest = world.size, max(map(len, mu))
+        chosen = [index for index, state in enumerate(self.states) if any(state is other for other in states)]
+        weights = {name: stacked[chosen] for name, stacked in self.average.items()}
+        # Sets differ in length: the last condition of the short ones is drawn several times, and cut off again.
+        padded = torch.stack([own[torch.arange(longest).clamp(max=len(own) - 1)] for own in mu]).to(self.device)
+        noise = torch.zeros(len(mu), longest, 1, size, size)
+        for own, condition in zip(noise, mu, strict=True):
+            generator = torch.Generator().manual_seed(0)
+            own[: len(condition)] = torch.randn(len(condition), 1, size, size, generator=generator)
+
+        def model(x: torch.Tensor, t: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            several = padded.shape[:2]
+            return self.predict(weights, x.unflatten(0, several), t.unflatten(0, several), padded).flatten(0, 1)
+
+        images = diffusion.generate(
+            model, padded.flatten(0, 1), size, training.sampler_steps, noise=noise.flatten(0, 1)
+        ).unflatten(0, padded.shape[:2])
+        results: list[dict[str, float]] = [{} for _ in states]
+        for sigma in {state.settings.world.sigma for state in states}:  # one search for all of one sigma
+            same = [k for k, state in enumerate(states) if state.settings.world.sigma == sigma]
+            asked = [mu[k].to(self.device) for k in same]
+            drawn = torch.cat([images[k, : len(mu[k])] for k in same])
+            judged = judge(drawn, torch.cat(asked), states[same[0]].settings.world)
+            for k, stop in zip(same, torch.tensor([len(mu[k]) for k in same]).cumsum(0).tolist(), strict=True):
+                results[k] = train.summary(judged[stop - len(mu[k]) : stop])
+        return results
+
+    def measure(self, states: Sequence[State]) -> list[dict[str, Any]]:
+        """Return what :func:`bumplab.train.measure` returns, for some of the states."""
+        scores = self.scores(states, self.settings.training.evaluate_on)
+        return [{"step": state.step, **score} for state, score in zip(states, scores, strict=True)]
+
+
+def _stack(modules: Sequence[nn.Module]) -> Stack:
+    """Return the parameters of equal modules, stacked; theirs become views into it."""
+    stacks = {}
+    for name, _ in modules[0].named_parameters():
+        parts = [module.get_parameter(name) for module in modules]
+        stacks[name] = torch.stack([part.detach() for part in parts])
+        for part, view in zip(parts, stacks[name], strict=True):
+            part.data = view
+    return stacks
+
+
+def _split(items: Sequence, size: int) -> Iterator[Sequence]:
+    return (items[k : k + size] for k in range(0, len(items), size))
+
+
+# ---------------------------------------------------------------- runs
+
+
+def load_or_train(
+    settings: Sequence[Settings],
+    store: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: bool = True,
+) -> dict[str, runs.Run | BumplabError]:
+    """Train the runs of one :func:`shape` together and store them.
+
+    Parameters
+    ----------
+    settings : sequence of Settings
+    store, device, progress
+        See :func:`bumplab.runs.load_or_train`.
+    precision : str
+        Likewise; ``"auto"`` is fp32 where it would be fp16 otherwise, and with ``"fp16"`` nothing is trained here.
+
+    Returns
+    -------
+    dict
+        Id to run, or to the error that ended it. Absent are those that another process trains at the moment, and
+        those that would train alone, because of memory or because no other's checkpoint is at the same step.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C; the same call goes on, and so does :func:`bumplab.runs.load_or_train` for a single one.
+    """
+    if train.pick_precision(train.pick_device(device), precision) == "fp16":
+        if precision == "fp16":  # one member's overflow would halve the loss scale of all
+            return {}
+        precision = "fp32"
+    found: dict[str, runs.Run | BumplabError] = {}
+    with ExitStack() as locks:
+        todo = []
+        for each in settings:
+            try:
+                locks.enter_context(FileLock(runs.lock(each, store), timeout=0))
+                if known := runs.find(each, store):  # another process was faster
+                    found[each.id] = known
+                else:
+                    todo.append(each)
+            except Timeout:
+                continue
+            except runs.StoreError as error:
+                found[each.id] = error
+        return found | _train_all(todo, store, device, precision, progress)
+
+
+def _train_all(
+    settings: Sequence[Settings], store: Path, device: str, precision: str, progress: bool
+) -> Mapping[str, runs.Run | BumplabError]:
+    """Train all of them together; where that takes more memory than there is, in two halves."""
+    if len(settings) < 2:
+        return {}
+    folders = [runs.work_folder(each, store) for each in settings]
+    try:
+        return _train_at_once(settings, folders, store, device, precision, progress)
+    except torch.OutOfMemoryError:
+        pass  # outside of this handler nothing holds on to the tensors of the failed attempt
+    torch.cuda.empty_cache()
+    half = len(settings) // 2
+    first = _train_all(settings[:half], store, device, precision, progress)
+    return first | _train_all(settings[half:], store, device, precision, progress)
+
+
+def _train_at_once(
+    settings: Sequence[Settings], folders: Sequence[Path], store: Path, device: str, precision: str, progress: bool
+) -> dict[str, runs.Run | BumplabError]:
+    found: dict[str, runs.Run | BumplabError] = {}
+    begun: dict[int, list[tuple[State, Path]]] = {}
+    for each, folder in zip(settings, folders, strict=True):
+        state = train.begin(each, folder, device, precision)
+        begun.setdefault(state.step, []).append((state, folder))
+    for pairs in begun.values():  # those whose checkpoints are at the same step
+        if len(pairs) < 2:
+            continue
+        states, places = zip(*pairs, strict=True)
+        ensemble = Ensemble(states)
+        train.drive(states, places, ensemble.steps(), ensemble.measure, progress, CHECKPOINT_SECONDS)
+        found |= {state.settings.id: BumplabError(state.error) for state in states if state.error}
+        well = [state for state in states if not state.error]
+        for state, score in zip(well, ensemble.scores(well, runs.MEASURED), strict=True):
+            found[state.settings.id] = runs.keep(state, store, score)
+    return found
