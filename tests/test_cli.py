@@ -183,9 +183,9 @@ def test_an_empty_store_is_no_mistake(bumplab, nothing_recorded, monkeypatch, tm
 def test_record_trains_what_the_plan_names_and_keeps_what_is_there(bumplab, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "recorded_folder", lambda: tmp_path)
     changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
-    plan = [{"preset": "smoke", "changes": changes, "grid": {"seed": [0, 1]}, "weights": False}]
+    plan = [{"preset": "smoke", "changes": changes, "grid": {"seed": [0, 1]}, "weights": "none"}]
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    code, output, _ = bumplab("runs", "record", "--device", "cpu")
+    code, output, _ = bumplab("runs", "record", "--device", "cpu", "--jobs", "1")
     assert code == 0 and output.endswith(f"2 runs recorded in {tmp_path}.\n")
     assert {settings.id for settings in runs.planned()} == {path.parent.name for path in tmp_path.glob("*/run.json")}
     monkeypatch.setattr(runs, "train", lambda *_: pytest.fail("it trained"))

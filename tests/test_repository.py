@@ -26,8 +26,8 @@ LEAST_COMPARED = 6  # outputs of a chapter that nbval compares
 BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "pytest", "ruff", "nbconvert"}
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
-    "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "runs", "claims", "plots",
-    "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
+    "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "runs", "probe", "claims", "plots",
+    "interactive", "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -295,7 +295,7 @@ def test_the_wheel_brings_the_chapters_and_recorded_runs(tmp_path):
     recorded = [path for path in (ROOT / "book/runs").rglob("*.*") if path.suffix in (".json", ".safetensors")]
     for path in CHAPTERS + recorded:
         assert f"bumplab/{path.relative_to(ROOT).as_posix()}" in names
-    assert {f"bumplab/{path.name}" for path in (ROOT / "src/bumplab").glob("*.py")} <= names
+    assert {f"bumplab/{path.name}" for path in (ROOT / "src/bumplab").glob("*.*")} <= names
     assert not [name for name in names if "_static" in name or "_tools" in name]
     needed = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, flags=re.M)]
     assert {str(item) for item in needed if not item.marker} == {str(item) for item in requirements()}

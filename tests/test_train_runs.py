@@ -141,11 +141,19 @@ def test_a_step_without_a_snapshot_is_refused(done):
 
 
 def test_a_run_may_be_kept_without_its_weights(tmp_path, done):
-    run = get(tiny(), tmp_path, keep_weights=False)
+    run = get(tiny(), tmp_path, weights="none")
     assert set(run.files) == {"history.json"} and run.history == done.history and run.accuracy == done.accuracy
     assert {path.name for path in run.folder.iterdir()} == {"run.json", "history.json"} and run.snapshots == []
     with pytest.raises(StoreError, match="was recorded without its weights"):
         run.model()
+
+
+def test_a_run_may_be_kept_without_its_snapshots(tmp_path, done, monkeypatch):
+    light = get(tiny(), tmp_path / "light", weights="final")
+    assert light.snapshots == [] and same(light.model(), done.model())
+    get(tiny(), tmp_path / "full")
+    monkeypatch.setattr(runs, "recorded_folder", lambda: tmp_path / "light")
+    assert find(tiny(), tmp_path / "full").snapshots == [0, 5]  # the fuller one is found
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):
@@ -557,8 +565,11 @@ def test_a_recorded_run_has_the_accuracy_that_it_claims(folder):
 
 
 def test_exactly_the_planned_runs_are_recorded():
-    there = {folder.name: "weights.safetensors" in load(folder).files for folder in RECORDED}
-    assert there == {settings.id: weights for settings, weights in planned().items()}
+    assert {folder.name for folder in RECORDED} == {settings.id for settings in planned()}
+    for settings, weights in planned().items():
+        run = load(recorded_folder() / settings.id)
+        assert ("weights.safetensors" in run.files) == (weights != "none")
+        assert run.snapshots == (list(settings.training.snapshots) if weights == "all" else [])
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
@@ -586,11 +597,11 @@ def test_a_plan_that_cannot_be_read_is_refused_by_name(text, tmp_path):
 def test_a_plan_is_the_product_of_its_grid(tmp_path):
     plan = [
         {"preset": "smoke", "grid": {"seed": [0, 1], "world.kind": ["bump", "sos"]}},
-        {"preset": "smoke", "changes": {"seed": 5}, "weights": False},
+        {"preset": "smoke", "changes": {"seed": 5}, "weights": "none"},
     ]
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     found = planned(tmp_path / "plan.json")
-    assert list(found.values()) == [True] * 4 + [False]
+    assert list(found.values()) == ["all"] * 4 + ["none"]
     assert preset("smoke", seed=1, world={"kind": "sos"}) in found and preset("smoke", seed=5) in found
 
 

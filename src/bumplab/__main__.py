@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import torch
-from tqdm import tqdm
 
 import bumplab
 from bumplab import chapters, grids, runs, sweeps
@@ -23,6 +22,9 @@ from bumplab.train import Interrupted, pick_device, pick_precision
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "umap-learn", "ripser", "matplotlib", "pydantic", "papermill")
 
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
+jobs_option = click.option(
+    "--jobs", type=int, help="Runs or chapters at a time, one thread each [one for every core; 1 on a GPU]."
+)
 precision_option = click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
 
 
@@ -110,18 +112,15 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
 
 @runs_group.command("record")
 @click.option("--retrain", is_flag=True, help="Train again what is already recorded.")
+@jobs_option
 @device_option
 @precision_option
-def record_runs(retrain: bool, device: str, precision: str) -> None:
+def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) -> None:
     """Train every run that the book's plan names (book/runs/plan.json) into book/runs; finished ones are kept."""
-    planned = runs.planned()
-    for settings, weights in tqdm(planned.items(), desc="runs", unit="run"):
-        if not retrain and (runs.recorded_folder() / settings.id).is_dir():
-            runs.load(runs.recorded_folder() / settings.id).check_files()
-            continue
-        run = runs.load_or_train(settings, True, runs.recorded_folder(), device, precision, keep_weights=weights)
-        tqdm.write(_summary(run))
-    click.echo(f"{len(planned)} runs recorded in {runs.recorded_folder()}.")
+    outcomes = sweeps.record(retrain, jobs, device, precision)
+    failed = sum(outcome["status"] == "failed" for outcome in outcomes.values())
+    click.echo(f"{len(outcomes) - failed} runs recorded in {runs.recorded_folder()}.")
+    sys.exit(1 if failed else 0)
 
 
 @main.command()
@@ -146,7 +145,7 @@ def rerun(chapter: str, pairs: tuple[tuple[str, str], ...], out: Path | None, sh
 @click.option("--preset", "name", help=f"One of {', '.join(PRESETS)}; quick unless given.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting, e.g. world.sigma=0.8.")
 @click.option("--grid", "axes", multiple=True, metavar="NAME=VALUES", help="0.5,1,2 or 0:5 or 0.1:1:10.")
-@click.option("--jobs", type=int, help="Cells at a time, one thread each [one for every core; 1 on a GPU].")
+@jobs_option
 @click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:port, or its scheduler file.")
 @click.option("--out", type=click.Path(path_type=Path), default="sweep", show_default=True, help="Folder for results.")
 @click.option("--store", type=click.Path(path_type=Path), help="Folder for new runs instead of the user's cache.")

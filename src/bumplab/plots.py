@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from IPython.display import HTML
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -90,6 +91,34 @@ def lattice(world: World, axis: Axes | None = None, size: float | None = None) -
     axis.set(xlabel=r"$\mu_x$ (pixels)", ylabel=r"$\mu_y$ (pixels)")
     axis.grid(False)
     return axis
+
+
+def condition_colours(mu: np.ndarray, world: World) -> np.ndarray:
+    """Return a colour for each condition, from a map of label space with two directions.
+
+    Left to right runs from blue to orange, or, where the world wraps round, once round the hues; top to bottom runs
+    from light to dark, and on a periodic world back through grey. Blue to orange and light to dark stay apart with
+    the common kinds of colour blindness. Two circles cannot: such eyes see colours in a plane, which holds no torus.
+
+    Parameters
+    ----------
+    mu : array-like, (n, 2)
+        Conditions (mu_x, mu_y) in pixels.
+    world : World
+        Its extent is the width of the map.
+
+    Returns
+    -------
+    numpy.ndarray, (n, 3)
+        Red, green and blue, 0 to 1.
+    """
+    x, y = (np.asarray(mu, dtype=float) / world.extent).T[..., None]
+    if world.periodic:
+        hue, turn = 2 * np.pi * (x - np.arange(3) / 3), 2 * np.pi * y
+        rgb = 0.55 + 0.25 * np.cos(turn) + (0.22 + 0.12 * np.sin(turn)) * np.cos(hue)
+        return np.clip(rgb, 0, 1)
+    left, right = (np.array([to_rgb(c) for c in ends]) for ends in (("#8ec9ff", "#003a7d"), ("#ffd27a", "#8a3c00")))
+    return (1 - x) * ((1 - y) * left[0] + y * left[1]) + x * ((1 - y) * right[0] + y * right[1])
 
 
 def categories(steps: Sequence[float], shares: Sequence[dict[str, float]], axis: Axes | None = None) -> Axes:

@@ -3,9 +3,11 @@
 A run is a folder named by its id::
 
     run.json                   settings, provenance, final accuracy, and the SHA-256 of every other file
-    weights.safetensors        averaged weights (not kept where the plan of recorded runs says so)
+    weights.safetensors        averaged weights
     history.json               loss and accuracy through training
-    snapshot-STEP.safetensors  averaged weights after STEP steps, where the settings ask for them
+    snapshot-STEP.safetensors  averaged weights after STEP steps in half precision, where the settings ask for them
+
+The plan of recorded runs says which of them keep their weights.
 
 Recorded runs come with the book (``book/runs``); new ones go to a cache of the user's. Nothing is loaded that
 does not match its checksum and its settings, and loading executes no code.
@@ -155,9 +157,9 @@ def find(settings: Settings, store: Path | None = None) -> Run | None:
     """Return the run of these settings from the recorded runs, the cache or `store`, or None.
 
     Every file is checked. A damaged run is passed over for a whole one elsewhere, and raises where there is none; one
-    with weights goes before one without.
+    with more files goes before one with fewer: weights or snapshots may not have been kept.
     """
-    refused = light = None
+    refused = fullest = None
     for place in (recorded_folder(), cache_folder(), store or cache_folder()):
         if (place / settings.id).is_dir():
             try:
@@ -165,14 +167,13 @@ def find(settings: Settings, store: Path | None = None) -> Run | None:
                 run.check_files()
                 if run.settings != settings:
                     raise StoreError(f"{run.folder / 'run.json'} holds other settings under the same id; retrain it.")
-                if WEIGHTS in run.files:
-                    return run
-                light = light or run
+                if not fullest or len(run.files) > len(fullest.files):
+                    fullest = run
             except StoreError as error:
                 refused = refused or error
-    if refused and not light:
+    if refused and not fullest:
         raise refused
-    return light
+    return fullest
 
 
 def every() -> Iterator[Path]:
@@ -188,7 +189,7 @@ def load_or_train(
     device: str = "auto",
     precision: str = "auto",
     progress: bool = True,
-    keep_weights: bool = True,
+    weights: str = "all",
 ) -> Run:
     """Return the run of these settings, training it where it is not known.
 
@@ -203,8 +204,9 @@ def load_or_train(
         Where a trained run goes; the user's cache unless given.
     device, precision, progress
         See :func:`bumplab.train.train`.
-    keep_weights : bool
-        False keeps settings, history and accuracy only.
+    weights : {"all", "final", "none"}
+        Which weights of a trained run are kept: all of them, those at its end without its snapshots, or none at all,
+        only settings, history and accuracy.
 
     Notes
     -----
@@ -224,7 +226,7 @@ def load_or_train(
         if not retrain and (run := find(settings, store)):  # another process was faster
             return run
         state = train(settings, work_folder(settings, store), device, precision, progress)
-        return keep(state, store, final_accuracy(state.average, settings, state.device), keep_weights)
+        return keep(state, store, final_accuracy(state.average, settings, state.device), weights)
 
 
 def lock(settings: Settings, store: Path) -> Path:
@@ -241,7 +243,7 @@ def work_folder(settings: Settings, store: Path) -> Path:
     return store / f"{settings.id}.part"
 
 
-def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], keep_weights: bool = True) -> Run:
+def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], weights: str = "all") -> Run:
     """Turn the folder of a finished training into a run, in the place of an old one; return it.
 
     Parameters
@@ -251,15 +253,17 @@ def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], keep_
     store : Path
     accuracy : dict
         See :func:`final_accuracy`.
-    keep_weights : bool
+    weights : {"all", "final", "none"}
         See :func:`load_or_train`.
     """
     settings, work = state.settings, work_folder(state.settings, store)
     atomic_write(work / "history.json", json.dumps(state.history))
     names = ["history.json"]
-    if keep_weights:
+    if weights != "none":
         save_weights(state.average, work / WEIGHTS)
-        names += [WEIGHTS, *map(snapshot_name, settings.training.snapshots)]
+        names += [WEIGHTS]
+    if weights == "all":
+        names += map(snapshot_name, settings.training.snapshots)
     content = {
         "settings": settings.model_dump(mode="json"),
         "trainer": TRAINER_VERSION,
@@ -298,8 +302,8 @@ def final_accuracy(model: UNet, settings: Settings, device: torch.device | str =
     return {name: score(model, settings, mu.to(device)) for name, mu in parts.items()}
 
 
-def planned(path: Path | None = None) -> dict[Settings, bool]:
-    """Return the runs that the book records, from ``book/runs/plan.json``: settings to "are weights kept?".
+def planned(path: Path | None = None) -> dict[Settings, str]:
+    """Return the runs that the book records, from ``book/runs/plan.json``: settings to the weights that are kept.
 
     The plan lists presets with changes and a grid; every combination of the grid's values is a run.
 
@@ -309,7 +313,7 @@ def planned(path: Path | None = None) -> dict[Settings, bool]:
         If the plan cannot be read.
     """
     path = path or recorded_folder() / "plan.json"
-    found: dict[Settings, bool] = {}
+    found: dict[Settings, str] = {}
     try:
         for entry in json.loads(path.read_text()):
             grid = entry.get("grid", {})
@@ -317,7 +321,7 @@ def planned(path: Path | None = None) -> dict[Settings, bool]:
                 changes = copy.deepcopy(entry.get("changes", {}))
                 for name, value in zip(grid, values, strict=True):
                     put(changes, name, value)
-                found[preset(entry["preset"], **changes)] = entry.get("weights", True)
+                found[preset(entry["preset"], **changes)] = entry.get("weights", "all")
     except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError):
         raise BumplabError(f"{path} is missing or not a plan of runs.") from None
     return found

@@ -96,6 +96,44 @@ def run(
     return _table(rows, ("device", "precision", "threads", "seconds", "status", "error"), out)
 
 
+def record(
+    retrain: bool = False, jobs: int | None = None, device: str = "auto", precision: str = "auto"
+) -> dict[str, Outcome]:
+    """Train the runs that the book records and that are not there, each with the weights that the plan keeps.
+
+    Parameters
+    ----------
+    retrain : bool
+        Train again what is there.
+    jobs, device, precision
+        See :func:`run`.
+
+    Returns
+    -------
+    dict
+        Id to outcome.
+
+    Raises
+    ------
+    BumplabError
+        If the plan cannot be read or a recorded run is damaged.
+    """
+    store, planned = runs.recorded_folder(), {each.id: (each, weights) for each, weights in runs.planned().items()}
+    known = {}
+    for name in planned:
+        if (store / name).is_dir() and not retrain:
+            found = runs.load(store / name)
+            found.check_files()
+            known[name] = _outcome(found, "known")
+    work = partial(_record, store=store, device=device, precision=precision)
+    return pool.spread(work, planned, known, pool.width(jobs, device), unit="run")
+
+
+def _record(cell: tuple[Settings, str], store: Path, device: str, precision: str) -> Outcome:
+    settings, weights = cell
+    return _outcome(runs.load_or_train(settings, True, store, device, precision, False, weights), "trained")
+
+
 def forecast_runs(
     settings: Iterable[Settings],
     jobs: int | None = None,

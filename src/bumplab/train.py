@@ -229,7 +229,7 @@ def begin(settings: Settings, folder: Path, device: str = "auto", precision: str
     if (folder / CHECKPOINT).exists():
         resume(state, folder / CHECKPOINT)
     if state.step == 0 and 0 in settings.training.snapshots:
-        save_weights(state.average, folder / snapshot_name(0))
+        save_snapshot(state, folder)
     return state
 
 
@@ -281,7 +281,7 @@ def drive(
                 bar.set_postfix_str(f"loss {sum(losses) / len(losses):.4f}, {pace:.0f} images/s", refresh=False)
             if step in training.snapshots:
                 for state, folder in well:
-                    save_weights(state.average, folder / snapshot_name(step))
+                    save_snapshot(state, folder)
             if training.evaluate_every and (step % training.evaluate_every == 0 or step == training.steps):
                 paused = time.monotonic()
                 for (state, _), entry in zip(well, measured([state for state, _ in well]), strict=True):
@@ -339,9 +339,15 @@ def snapshot_name(step: int) -> str:
     return f"snapshot-{step:08d}.safetensors"
 
 
-def save_weights(model: UNet, path: Path) -> None:
+def save_weights(model: UNet, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write a network's weights atomically."""
-    atomic_write(path, save({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}))
+    tensors = {name: value.detach().to("cpu", dtype).contiguous() for name, value in model.state_dict().items()}
+    atomic_write(path, save(tensors))
+
+
+def save_snapshot(state: State, folder: Path) -> None:
+    """Write the averaged weights of this step, in half precision: snapshots are many, and to be looked at only."""
+    save_weights(state.average, folder / snapshot_name(state.step), torch.float16)
 
 
 def save_checkpoint(state: State, path: Path) -> None:
