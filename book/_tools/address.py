@@ -90,7 +90,7 @@ def updates(root: Path) -> dict[Path, tuple[str, str]]:
     """Return, for every file that names the address, the text it has and the text it must have."""
     url, branch = read_address(root)
     found = {}
-    for path in sorted((root / "book").glob("[0-9][0-9]-*.ipynb")):
+    for path in sorted((root / "book").glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
         found[path] = (text, update_chapter(text, path.relative_to(root).as_posix(), url, branch))
     for path in [root / "README.md", root / "CITATION.cff", *sorted((root / "book").glob("*.md"))]:

@@ -42,7 +42,7 @@ def picture(chapter: str, cell_id: str) -> bytes:
 def main(names: list[str]) -> None:
     """Run the chapters named, or all of them."""
     os.environ.setdefault("TQDM_DISABLE", "1")
-    for path in [BOOK / f"{name}.ipynb" for name in names] or sorted(BOOK.glob("[0-9]*.ipynb")):
+    for path in [BOOK / f"{name}.ipynb" for name in names] or sorted(BOOK.glob("*.ipynb")):
         print(f"{path.stem} ...", flush=True)
         execute(path)
     chapter, cell_id, target = PICTURE
