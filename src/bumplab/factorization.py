@@ -168,13 +168,15 @@ class Scores:
     ==============  =====================  =====================  =============  ====================
     code            factorization          hyperfactorization     parallelism_x  parallelism_y
     ==============  =====================  =====================  =============  ====================
-    torus in 3D     0                      -1/2 - 1 / (n - 3)     about 1        (n/2 - 1) / (n - 1)
+    torus in 3D     0                      -1/2 - 1 / (n - 3)     see below      (n/2 - 1) / (n - 1)
     Clifford torus  1                      0                      1              1
     one-hot         1                      1                      1              1
     two lines       1                      -1 - 2 / (n - 3)       1              1
     conjunctive     1 - sqrt(3) (n - 1)/n  -1 - 2 / (n - 3)       0              0
     noise           about 1 - sqrt(3)      -1 - 2 / (n - 3)       about 0        about 0
     ==============  =====================  =====================  =============  ====================
+
+    For the torus, parallelism_x is (R^2 - r^2 / (2 (n - 1))) / (R^2 + r^2 / 2): directions are the same, lengths not.
 
     Noise that differs between conditions averages out of c and leaves hyper-factorization where it was. It counts as
     interaction in o, diluted: with as much noise as signal, spread over D dimensions, o of a code of effective
