@@ -141,7 +141,7 @@ class Scores:
     and g in orthogonal subspaces, which is what a factorized code is. Every torus in 3D has o = 1/sqrt(3), for all
     radii, and is the zero.
 
-    *Hyper-factorization* of x is (1/2 - c) / (1/2 - 1/(n_x - 1)). Here c = |G|^2 / (tr G)^2, |G| the Frobenius norm,
+    *Hyper-factorization* of x is (1/2 - c) / (1/2 - 1/(n_x - 1)). Here c = tr(G G) / (tr G)^2, with the Gram matrix G,
     is the mean squared cosine, weighted by squared length, between the codes of two values of x, and 1/c the
     effective dimension of the code of x alone. G(x1, x2), the product of the centred codes of x1 and x2 at two values
     of y, averaged over all pairs of different y, holds what does not depend on y; noise that is independent between
