@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from bumplab.diffusion import Diffusion
-from bumplab.evaluate import CATEGORIES, evaluate, find, judge, wilson
+from bumplab.evaluate import CATEGORIES, baselines, evaluate, find, join, judge, wilson
 from bumplab.worlds import World
 
 both_kinds = pytest.mark.parametrize("kind", ["bump", "sos"])
@@ -227,3 +227,50 @@ def test_a_part_of_an_evaluation_is_the_evaluation_of_a_part():
     assert whole[rows].shares() == part.shares() and whole[rows].accuracy("x") == part.accuracy("x")
     assert torch.equal(whole[rows].found.count, part.found.count) and torch.equal(whole[rows].mu, part.mu)
     assert torch.equal(whole[mu[:, 0] < 8].category, judge(images[mu[:, 0] < 8], mu[mu[:, 0] < 8], world).category)
+
+
+# ---------------------------------------------------------------- mixed worlds, parts, baselines
+
+
+def test_a_world_of_bumps_and_stripes_is_judged_by_what_a_condition_asks_for():
+    world = World(kind="bump+stripes", margin=6)
+    mu = points((22, 20), (22, 1), (43, 22), (1, 1))
+    images = world.render(mu)
+    assert names(judge(images, mu, world).category) == ["right"] * 4
+    moved = judge(world.render(mu + torch.tensor([-2.0, 0.0])), mu, world)
+    assert names(moved.axis_category[:, 0]) == ["misplaced", "misplaced", "right", "right"]
+    turned = judge(images[[1, 0, 3, 2]], mu, world)  # a stripe for a bump, a bump for a stripe
+    assert "right" not in names(turned.category[:3])
+
+
+def test_whole_lattices_of_bumps_and_stripes_are_right():
+    world = World(kind="bump+stripes", margin=6)
+    assert judge(world.render(world.lattice()), world.lattice(), world).accuracy().value == 1
+
+
+def test_parts_of_an_evaluation_join_again():
+    world = World()
+    whole = judge(world.render(world.lattice()), world.lattice(), world)
+    parts = [whole.inside(where, world.extent) for where in ("band_x(13, 19)", "~band_x(13, 19)")]
+    assert len(parts[0].mu) == 5 * 32 and ((parts[0].mu[:, 0] - 16).abs() <= 2).all()
+    again = join(parts)
+    order = torch.argsort(again.mu[:, 1] * 32 + again.mu[:, 0])
+    for one, other in ((again[order].found.centre, whole.found.centre), (again[order].category, whole.category)):
+        assert torch.equal(one, other)
+
+
+@both_kinds
+def test_chance_is_the_share_of_neighbours_and_black_is_never_right(kind):
+    world = World(kind=kind)
+    mu = world.lattice().repeat(8, 1)
+    found = baselines(world, mu)
+    distance = torch.cdist(world.lattice(), world.lattice(), p=float("inf"))
+    hit, near = (distance.le(reach).float().mean() for reach in (0, 1))
+    assert 0.8 * hit < found["chance"].accuracy().value < 1.2 * near  # a pixel away is right or just not
+    assert found["blank"].accuracy().value == 0
+
+
+def test_black_is_right_where_nothing_is_to_be_seen():
+    world = World(kind="bump+stripes", margin=6)
+    result = baselines(world, points((1, 1), (22, 1), (22, 22)))["blank"]
+    assert names(result.category) == ["right", "none", "none"]

@@ -27,7 +27,7 @@ BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "py
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
     "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "runs", "probe",
-    "ideals", "geometry", "factorization", "topology", "claims", "results", "plots",
+    "ideals", "geometry", "factorization", "topology", "curves", "claims", "results", "plots",
     "interactive", "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 

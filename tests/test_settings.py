@@ -45,7 +45,8 @@ def leaves(model, prefix=()):
 #: Another possible value of each setting of the smoke preset.
 OTHER = {
     "world.kind": "sos", "world.size": 64, "world.sigma": (1, 2), "world.spacing": (1, 2), "world.periodic": True,
-    "world.margin": 6, "world.held_out": "cross(13, 19)", "world.fraction": 0.5, "world.subsample_seed": 1,
+    "world.margin": 6, "world.held_out": "cross(13, 19)", "world.fraction": 0.5, "world.thinned": "rim(2)",
+    "world.subsample_seed": 1,
     "model.widths": (8, 8, 16, 20), "model.middle": 20, "model.depth": 2, "model.patch": 2, "model.heads": 2,
     "model.encoding": 18, "model.mu_frequency": 2, "model.base": 100,
     "diffusion.timesteps": 500, "diffusion.schedule": "cosine", "diffusion.predicts": "v",
@@ -150,7 +151,7 @@ def test_snapshots_may_be_the_first_and_the_last_step():
         ({"model": {"width": 1}}, "There is no setting 'width' in UNetSettings."),
         ({"world": {"size": 0}}, "World: size: input should be greater than or equal to 4 (got 0)."),
         ({"world": {"sigma": -1}}, "World: sigma.0: input should be greater than or equal to 0.05 (got -1)."),
-        ({"world": {"size": 20}}, "A UNet with patch 4 needs a size divisible by 32, got 20."),
+        ({"world": {"size": 30}}, "A UNet with patch 4 needs a size divisible by 4, got 30."),
         ({"world": 3}, "Settings: world: input should be a valid dictionary or instance of World (got 3)."),
         ({"seed": -1}, "Settings: seed: input should be greater than or equal to 0 (got -1)."),
         ({"training": {"steps": 0}}, "Training: steps: input should be greater than or equal to 1 (got 0)."),

@@ -189,6 +189,16 @@ def test_the_table_has_a_row_for_every_run_with_every_setting_and_every_accuracy
     assert list(table["world.held_out"].dropna()) == ["band_x(2, 5)"] * 4
 
 
+def test_regions_are_columns_of_the_table(tmp_path):
+    cells = small("seed=0,1")
+    for status in ("trained", "known"):
+        table = get(cells, tmp_path, regions={"left": "band_x(-1, 3.5)", "all": "band_x(-1, 99)", "none": "rim(0.5)"})
+        assert list(table.status) == [status] * 2
+        assert list(table["left.n"]) == [32] * 2 and list(table["all.joint"]) == list(table["seen.joint"])
+        found = runs.load_or_train(cells[0], store=tmp_path).drawn["seen"].inside("band_x(-1, 3.5)", 8)
+        assert table["left.x"][0] == found.accuracy("x").value
+
+
 @pytest.mark.parametrize("read", [pandas.read_parquet, pandas.read_csv])
 def test_the_files_hold_the_table(read, swept):
     _, folder, table = swept

@@ -36,6 +36,7 @@ from bumplab.train import (
     save_checkpoint,
     start,
     steps,
+    summary,
     train,
 )
 from bumplab.unet import UNet
@@ -140,10 +141,29 @@ def test_a_step_without_a_snapshot_is_refused(done):
         done.model(7)
 
 
+def test_a_run_knows_what_it_drew_with_and_without_its_weights(tmp_path):
+    settings = tiny(world={"held_out": "band_x(2, 5)", "sigma": 3}, training={"steps": 60})
+    run = get(settings, tmp_path)
+    again = runs.final(run.model(), settings)
+    assert set(run.drawn) == set(again) == {"seen", "unseen"} and run.drawn["seen"].found.count.any()
+    for part, drawn in run.drawn.items():
+        assert torch.equal(drawn.found.count, again[part].found.count) and torch.equal(drawn.mu, again[part].mu)
+        assert torch.equal(drawn.category, again[part].category)
+        assert torch.equal(drawn.axis_category, again[part].axis_category)
+        torch.testing.assert_close(drawn.error, again[part].error, atol=0.02, rtol=1e-3, equal_nan=True)
+        torch.testing.assert_close(drawn.found.centre, again[part].found.centre, atol=0.02, rtol=0, equal_nan=True)
+        assert summary(drawn) == run.accuracy[part]
+
+
 def test_a_run_may_be_kept_without_its_weights(tmp_path, done):
     run = get(tiny(), tmp_path, weights="none")
-    assert set(run.files) == {"history.json"} and run.history == done.history and run.accuracy == done.accuracy
-    assert {path.name for path in run.folder.iterdir()} == {"run.json", "history.json"} and run.snapshots == []
+    assert (
+        set(run.files) == {"history.json", "drawn.safetensors"}
+        and run.history == done.history
+        and run.accuracy == done.accuracy
+    )
+    assert {path.name for path in run.folder.iterdir()} == {"run.json", *run.files} and run.snapshots == []
+    assert run.drawn.keys() == done.drawn.keys()
     with pytest.raises(StoreError, match="was recorded without its weights"):
         run.model()
 
@@ -154,6 +174,14 @@ def test_a_run_may_be_kept_without_its_snapshots(tmp_path, done, monkeypatch):
     get(tiny(), tmp_path / "full")
     monkeypatch.setattr(runs, "recorded_folder", lambda: tmp_path / "light")
     assert find(tiny(), tmp_path / "full").snapshots == [0, 5]  # the fuller one is found
+
+
+def test_a_run_may_be_kept_in_half_precision(tmp_path, done):
+    half = get(tiny(), tmp_path, weights="half")
+    assert half.snapshots == [] and same(half.model(), done.model(), torch.float16) and half.accuracy == done.accuracy
+    sizes = [(run.folder / "weights.safetensors").stat().st_size for run in (half, done)]
+    assert sizes[0] < 0.7 * sizes[1] and half.model().stem.conv1.weight.dtype == torch.float32
+    verify(half.folder)
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bumplab import worlds
 from bumplab.base import BumplabError
-from bumplab.worlds import World, band_x, band_y, box, cross, exterior, interior, region, rim
+from bumplab.worlds import World, band_x, band_y, box, cross, diagonal, exterior, interior, region, rim
 
 # ---------------------------------------------------------------- rendering
 
@@ -166,6 +166,7 @@ shapes = st.one_of(
     st.builds(interior, width),
     st.builds(exterior, width),
     st.builds(rim, width),
+    st.builds(diagonal, width),
 )
 regions = st.recursive(
     shapes,
@@ -363,7 +364,7 @@ def test_a_world_cannot_be_changed():
 
 
 def test_every_shape_is_reachable_from_text():
-    assert set(worlds._PRIMITIVES) == {"box", "band_x", "band_y", "cross", "interior", "exterior", "rim"}
+    assert set(worlds._PRIMITIVES) == {"box", "band_x", "band_y", "cross", "interior", "exterior", "rim", "diagonal"}
 
 
 @pytest.mark.parametrize("kind", ["bump", "sos"])
@@ -385,3 +386,49 @@ def test_parts_are_what_training_saw_and_what_it_did_not():
     parts = World(size=8, held_out="cross(2, 5)").parts(20)
     assert parts["seen"].shape == (20, 2) and parts["unseen"].shape == (20, 2)
     assert not (set(map(tuple, parts["seen"].tolist())) & set(map(tuple, parts["unseen"].tolist())))
+
+
+# ---------------------------------------------------------------- bumps with stripes in the margin
+
+BOTH = World(kind="bump+stripes", margin=6)
+
+
+def points(*rows):
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def test_labels_in_the_window_make_a_bump_and_one_in_the_margin_a_stripe():
+    bump, stripes = World(), World(kind="sos", margin=6)
+    torch.testing.assert_close(BOTH.render(points((18, 26))), bump.render(points((12, 20))))
+    vertical = BOTH.brightness(BOTH.render(points((18, 2))))
+    torch.testing.assert_close(vertical, stripes.brightness(stripes.render(points((18, -90)))))
+    assert BOTH.brightness(BOTH.render(points((2, 18))))[0].argmax(0).unique().tolist() == [12]
+    assert (BOTH.render(points((2, 3), (5, 38))) == -1).all()
+
+
+def test_the_window_holds_the_labels_of_its_pixels():
+    inside = BOTH.within(BOTH.lattice())
+    assert inside[:, 0].sum() == inside[:, 1].sum() == 32 * 44
+    assert BOTH.lattice()[inside.all(1)].unique().tolist() == [6.0 + k for k in range(32)]
+
+
+def test_stripes_without_a_margin_are_refused():
+    with pytest.raises(BumplabError, match="^World: bump.stripes needs a margin, .*\\.$"):
+        World(kind="bump+stripes")
+
+
+def test_a_fraction_thins_only_its_region():
+    whole = World(kind="bump+stripes", margin=6)
+    thin = whole.but(fraction=0.25, thinned="box(5.5, 37.5, 5.5, 37.5)")
+    two = thin.within(thin.seen()).all(1)
+    assert two.sum() == 256 and (~two).sum() == 44 * 44 - 32 * 32
+
+
+def test_a_region_to_thin_may_be_empty_of_conditions():
+    assert len(World(fraction=0.5, thinned="box(0.1, 0.2, 0.1, 0.2)").seen()) == 1024
+
+
+def test_the_diagonal_is_where_both_labels_agree():
+    mu = World().lattice()
+    inside = region("diagonal(1.5)").contains(mu, 32)
+    assert (inside == ((mu[:, 0] - mu[:, 1]).abs() < 1.5)).all() and inside.sum() == 32 + 2 * 31

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bumplab import runs, train
 from bumplab.base import BumplabError
-from bumplab.evaluate import judge
+from bumplab.evaluate import Evaluation, judge
 from bumplab.settings import Settings
 from bumplab.train import State
 
@@ -41,7 +41,7 @@ def pay(device: torch.device) -> bool:
 
 def shape(settings: Settings) -> Settings:
     """Return what members of one ensemble must share: all but the seed, sigma, and which conditions are shown."""
-    shown = {"sigma": 1, "spacing": 1, "held_out": None, "fraction": 1, "subsample_seed": 0}
+    shown = {"sigma": 1, "spacing": 1, "held_out": None, "fraction": 1, "thinned": None, "subsample_seed": 0}
     return settings.but(seed=0, world=shown)
 
 
@@ -134,12 +134,12 @@ class Ensemble:
             yield self.states
 
     @torch.no_grad()
-    def scores(self, states: Sequence[State], most: int) -> list[dict[str, dict[str, float]]]:
-        """Return the scores of the averaged weights of some of the states, on at most `most` conditions of each part.
+    def drawn(self, states: Sequence[State], most: int) -> list[dict[str, Evaluation]]:
+        """Draw and judge images with averaged weights of some states, for at most `most` conditions of each part.
 
-        The images are those that :func:`bumplab.train.score` would make for each alone.
+        The images are those that :func:`bumplab.train.drawn` would make for each alone.
         """
-        found: list[dict[str, dict[str, float]]] = [{} for _ in states]
+        found: list[dict[str, Evaluation]] = [{} for _ in states]
         parts = [state.settings.world.parts(most) for state in states]
         for name in ("seen", "unseen"):
             rows = [k for k, part in enumerate(parts) if name in part]
@@ -150,8 +150,8 @@ class Ensemble:
                     found[k][name] = result
         return found
 
-    def _judged(self, states: Sequence[State], mu: Sequence[torch.Tensor]) -> list[dict[str, float]]:
-        """Return the scores of some states on conditions (n_k, 2), one set for each."""
+    def _judged(self, states: Sequence[State], mu: Sequence[torch.Tensor]) -> list[Evaluation]:
+        """Draw and judge the images of some states for conditions (n_k, 2), one set for each."""
         diffusion, world, training = self.settings.diffusion, self.settings.world, self.settings.training
         size, longest = world.size, max(map(len, mu))
         chosen = [index for index, state in enumerate(self.states) if any(state is other for other in states)]
@@ -170,19 +170,20 @@ class Ensemble:
         images = diffusion.generate(
             model, padded.flatten(0, 1), size, training.sampler_steps, noise=noise.flatten(0, 1)
         ).unflatten(0, padded.shape[:2])
-        results: list[dict[str, float]] = [{} for _ in states]
+        results: list[Evaluation] = [None for _ in states]
         for sigma in {state.settings.world.sigma for state in states}:  # one search for all of one sigma
             same = [k for k, state in enumerate(states) if state.settings.world.sigma == sigma]
             asked = [mu[k].to(self.device) for k in same]
             drawn = torch.cat([images[k, : len(mu[k])] for k in same])
             judged = judge(drawn, torch.cat(asked), states[same[0]].settings.world)
             for k, stop in zip(same, torch.tensor([len(mu[k]) for k in same]).cumsum(0).tolist(), strict=True):
-                results[k] = train.summary(judged[stop - len(mu[k]) : stop])
+                results[k] = judged[stop - len(mu[k]) : stop]
         return results
 
     def measure(self, states: Sequence[State]) -> list[dict[str, Any]]:
         """Return what :func:`bumplab.train.measure` returns, for some of the states."""
-        scores = self.scores(states, self.settings.training.evaluate_on)
+        drawn = self.drawn(states, self.settings.training.evaluate_on)
+        scores = [{name: train.summary(part) for name, part in parts.items()} for parts in drawn]
         return [{"step": state.step, **score} for state, score in zip(states, scores, strict=True)]
 
 
@@ -286,6 +287,6 @@ def _train_at_once(
         train.drive(states, places, ensemble.steps(), ensemble.measure, progress, CHECKPOINT_SECONDS)
         found |= {state.settings.id: BumplabError(state.error) for state in states if state.error}
         well = [state for state in states if not state.error]
-        for state, score in zip(well, ensemble.scores(well, runs.MEASURED), strict=True):
-            found[state.settings.id] = runs.keep(state, store, score)
+        for state, drawn in zip(well, ensemble.drawn(well, runs.MEASURED), strict=True):
+            found[state.settings.id] = runs.keep(state, store, drawn)
     return found

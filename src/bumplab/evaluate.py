@@ -13,14 +13,16 @@ These definitions are ours: the paper does not state its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import torch
 from scipy.stats import norm
 
 from bumplab.diffusion import Denoiser, Diffusion
-from bumplab.worlds import World
+from bumplab.worlds import Region, World, region
 
 #: Categories of a generated image, in the order of their codes.
 CATEGORIES = ("none", "several", "misplaced", "right")
@@ -107,7 +109,8 @@ def find(images: torch.Tensor, world: World) -> Found:
     images : torch.Tensor, (n, 1, N, N)
         Generated or clean images, about [-1, 1].
     world : World
-        Gives kind, sigma, margin and edges; its lattice is not used.
+        Gives kind, sigma, margin and edges; its lattice is not used. ``"sos"`` looks for stripes, the others for
+        bumps.
 
     Notes
     -----
@@ -116,7 +119,7 @@ def find(images: torch.Tensor, world: World) -> Found:
     bright pixel does not tell where inside it the centre lies.
     """
     brightness = world.brightness(images.float())
-    return (_find_bumps if world.kind == "bump" else _find_stripes)(brightness, world)
+    return (_find_stripes if world.kind == "sos" else _find_bumps)(brightness, world)
 
 
 def _find_stripes(brightness: torch.Tensor, world: World) -> Found:
@@ -144,7 +147,7 @@ def _find_bumps(brightness: torch.Tensor, world: World) -> Found:
     _, second = _best_bump(rest, world, coarse, fine)
     found = peak >= 0.5
     count = found.long() + (found & (second >= 0.5)).long()
-    return Found(count[:, None].expand(-1, 2), torch.where(found[:, None], centre, torch.nan))
+    return Found(count[:, None].repeat(1, 2), torch.where(found[:, None], centre, torch.nan))
 
 
 def _best_bump(brightness, world, coarse, fine) -> tuple[torch.Tensor, torch.Tensor]:
@@ -189,6 +192,10 @@ class Evaluation:
         found = Found(self.found.count[rows], self.found.centre[rows])
         return Evaluation(self.mu[rows], found, self.error[rows], self.axis_category[rows], self.category[rows])
 
+    def inside(self, where: Region | str, extent: float) -> Evaluation:
+        """Return the part of it in a region of a label space [0, extent)^2."""
+        return self[region(where).contains(self.mu, extent)]
+
     def accuracy(self, which: str = "joint") -> Share:
         """Return the share of right images: ``"joint"``, or ``"x"`` or ``"y"`` alone, with its Wilson interval."""
         codes = {"joint": self.category, "x": self.axis_category[:, 0], "y": self.axis_category[:, 1]}[which]
@@ -199,11 +206,28 @@ class Evaluation:
         return {name: float((self.category == code).float().mean()) for code, name in enumerate(CATEGORIES)}
 
 
+def join(parts: Iterable[Evaluation]) -> Evaluation:
+    """Return several evaluations as one, in their order."""
+    several = list(parts)
+
+    def whole(name: str) -> torch.Tensor:
+        return torch.cat([attrgetter(name)(part) for part in several])
+
+    found = Found(whole("found.count"), whole("found.centre"))
+    return Evaluation(whole("mu"), found, whole("error"), whole("axis_category"), whole("category"))
+
+
 def judge(images: torch.Tensor, mu: torch.Tensor, world: World, tolerance: float = TOLERANCE) -> Evaluation:
     """Judge images (n, 1, N, N) made for conditions `mu` (n, 2); `tolerance` is in pixels, per axis."""
     found = find(images, world)
     mu = mu.to(found.centre.device)
-    shown = torch.stack([world.profile(mu[:, k], k).amax(1) for k in (0, 1)], 1)
+    if world.kind == "bump+stripes":  # bumps where both labels are in the window, stripes for the others
+        shown = world.within(mu).float()
+        single = shown.prod(1) == 0
+        stripes = _find_stripes(world.brightness(images[single].float()), world)
+        found.count[single], found.centre[single] = stripes.count, stripes.centre
+    else:
+        shown = torch.stack([world.profile(mu[:, k], k).amax(1) for k in (0, 1)], 1)
     if world.kind == "bump":
         shown = shown.prod(1, keepdim=True).expand(-1, 2)
     # A peak near one half is at the edge of what counts as shown: the image may then be seen either way.
@@ -215,6 +239,20 @@ def judge(images: torch.Tensor, mu: torch.Tensor, world: World, tolerance: float
     axis[found.count > most] = CATEGORIES.index("several")
     axis[found.count < least] = CATEGORIES.index("none")
     return Evaluation(mu, found, error, axis, axis.amin(1))
+
+
+def baselines(world: World, mu: torch.Tensor, seed: int = 0) -> dict[str, Evaluation]:
+    """Judge what a model that knows nothing of its condition would draw for conditions `mu` (n, 2).
+
+    Returns
+    -------
+    dict
+        ``chance``: clean images of training conditions, drawn at random; ``blank``: black images.
+    """
+    seen = world.seen()
+    rows = torch.randint(len(seen), (len(mu),), generator=torch.Generator().manual_seed(seed))
+    images = world.render(seen[rows])
+    return {"chance": judge(images, mu, world), "blank": judge(torch.full_like(images, -1.0), mu, world)}
 
 
 def evaluate(

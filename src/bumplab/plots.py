@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from bumplab.claims import VERDICTS, Claim
-from bumplab.evaluate import CATEGORIES
+from bumplab.evaluate import CATEGORIES, Evaluation
 from bumplab.unet import UNet
 from bumplab.worlds import World
 
@@ -88,6 +88,45 @@ def lattice(world: World, axis: Axes | None = None, size: float | None = None) -
         low, high = world.margin - 0.5, world.margin + world.size - 0.5
         axis.plot([low, high, high, low, low], [low, low, high, high, low], color=BLACK, lw=1.2, label="window")
     axis.set(aspect="equal", xlim=(-1, world.extent), ylim=(world.extent, -1))
+    axis.set(xlabel=r"$\mu_x$ (pixels)", ylabel=r"$\mu_y$ (pixels)")
+    axis.grid(False)
+    return axis
+
+
+def accuracy_map(drawn: Sequence[Evaluation], world: World, axis: Axes | None = None, which: str = "joint") -> Axes:
+    """Map label space by how often a condition's image is right, dark never and bright always.
+
+    Orange lines divide what training showed from what was held out.
+
+    Parameters
+    ----------
+    drawn : sequence of Evaluation
+        One for each run (seed), on any conditions of the world's lattice; the map shows their mean. Grey: no image.
+    world : World
+        Its lattice is the map; `fraction` draws no lines.
+    axis : matplotlib.axes.Axes, optional
+    which : {"joint", "x", "y"}
+        What has to be right.
+    """
+    axis = plt.subplots(figsize=(3.4, 3.4))[1] if axis is None else axis
+    step = torch.tensor(world.spacing)
+    shape = len(world.axis(1)), len(world.axis(0))
+    right, count = np.zeros(shape), np.zeros(shape)
+    for each in drawn:
+        column, row = (each.mu.cpu() / step).round().long().T.numpy()
+        codes = each.category if which == "joint" else each.axis_category[:, "xy".index(which)]
+        np.add.at(right, (row, column), (codes == CATEGORIES.index("right")).cpu().numpy())
+        np.add.at(count, (row, column), 1)
+    share = np.divide(right, count, out=np.full(shape, np.nan), where=count > 0)
+    d_x, d_y = world.spacing
+    edges = (-d_x / 2, (shape[1] - 0.5) * d_x, (shape[0] - 0.5) * d_y, -d_y / 2)
+    axis.set_facecolor(GREY)
+    axis.imshow(share, cmap="cividis", vmin=0, vmax=1, extent=edges, interpolation="none")
+    seen = world.but(fraction=1.0).seen_mask().reshape(shape).numpy()
+    y, x = np.nonzero(seen[:, 1:] != seen[:, :-1])
+    axis.vlines((x + 0.5) * d_x, (y - 0.5) * d_y, (y + 0.5) * d_y, color=ORANGE, lw=1.4)
+    y, x = np.nonzero(seen[1:] != seen[:-1])
+    axis.hlines((y + 0.5) * d_y, (x - 0.5) * d_x, (x + 0.5) * d_x, color=ORANGE, lw=1.4)
     axis.set(xlabel=r"$\mu_x$ (pixels)", ylabel=r"$\mu_y$ (pixels)")
     axis.grid(False)
     return axis

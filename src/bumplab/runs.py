@@ -5,6 +5,7 @@ A run is a folder named by its id::
     run.json                   settings, provenance, final accuracy, and the SHA-256 of every other file
     weights.safetensors        averaged weights
     history.json               loss and accuracy through training
+    drawn.safetensors          what was drawn for every condition of the final measurement: count, error, category
     snapshot-STEP.safetensors  averaged weights after STEP steps in half precision, where the settings ask for them
 
 The plan of recorded runs says which of them keep their weights.
@@ -35,14 +36,16 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 import bumplab
 from bumplab.base import BumplabError, atomic_write
+from bumplab.evaluate import Evaluation, Found
 from bumplab.settings import TRAINER_VERSION, Settings, preset, put
-from bumplab.train import CHECKPOINT, State, save_weights, score, snapshot_name, train
+from bumplab.train import CHECKPOINT, State, drawn, save_weights, snapshot_name, summary, train
 from bumplab.unet import UNet
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, DRAWN = "weights.safetensors", "drawn.safetensors"
 #: The final accuracy is measured on at most this many conditions, evenly spread.
 MEASURED = 4096
 
@@ -100,6 +103,26 @@ class Run:
         except (RuntimeError, SafetensorError):
             raise StoreError(f"{self.folder / name} does not fit the network of its settings.") from None
         return model.to(device).eval().requires_grad_(False)
+
+    @cached_property
+    def drawn(self) -> dict[str, Evaluation]:
+        """What the trained network drew for the conditions ``seen`` in training and, where there are any, ``unseen``.
+
+        As recorded, centres to a thousandth of their error; runs recorded without it draw again from their weights.
+        """
+        if DRAWN not in self.files:
+            return final(self.model(), self.settings)
+        tensors, world = load_tensors(self._read(DRAWN)), self.settings.world
+        found = {}
+        for part, mu in world.parts(MEASURED).items():
+            count, error, axis = (tensors[f"{part}/{name}"] for name in ("count", "error", "axis"))
+            centre = mu + error.float()
+            if world.periodic:
+                centre = centre.remainder(world.size)
+            found[part] = Evaluation(
+                mu, Found(count.long(), centre), error.float(), axis.long(), axis.long().amin(1)
+            )  # fmt: skip
+        return found
 
     def _read(self, name: str) -> bytes:
         path = self.folder / name
@@ -204,9 +227,9 @@ def load_or_train(
         Where a trained run goes; the user's cache unless given.
     device, precision, progress
         See :func:`bumplab.train.train`.
-    weights : {"all", "final", "none"}
-        Which weights of a trained run are kept: all of them, those at its end without its snapshots, or none at all,
-        only settings, history and accuracy.
+    weights : {"all", "final", "half", "none"}
+        Which weights of a trained run are kept: all of them, those at its end without its snapshots, those in half
+        precision, or none at all, only settings, history, accuracy and what was drawn.
 
     Notes
     -----
@@ -226,7 +249,7 @@ def load_or_train(
         if not retrain and (run := find(settings, store)):  # another process was faster
             return run
         state = train(settings, work_folder(settings, store), device, precision, progress)
-        return keep(state, store, final_accuracy(state.average, settings, state.device), weights)
+        return keep(state, store, final(state.average, settings, state.device), weights)
 
 
 def lock(settings: Settings, store: Path) -> Path:
@@ -243,7 +266,7 @@ def work_folder(settings: Settings, store: Path) -> Path:
     return store / f"{settings.id}.part"
 
 
-def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], weights: str = "all") -> Run:
+def keep(state: State, store: Path, drawn: dict[str, Evaluation], weights: str = "all") -> Run:
     """Turn the folder of a finished training into a run, in the place of an old one; return it.
 
     Parameters
@@ -251,23 +274,29 @@ def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], weigh
     state : State
         At its last step; its :func:`lock` is held.
     store : Path
-    accuracy : dict
-        See :func:`final_accuracy`.
-    weights : {"all", "final", "none"}
+    drawn : dict
+        See :func:`final`.
+    weights : {"all", "final", "half", "none"}
         See :func:`load_or_train`.
     """
     settings, work = state.settings, work_folder(state.settings, store)
     atomic_write(work / "history.json", json.dumps(state.history))
-    names = ["history.json"]
+    tensors = {}
+    for part, result in drawn.items():
+        tensors[f"{part}/count"] = result.found.count.to("cpu", torch.int8)
+        tensors[f"{part}/error"] = result.error.to("cpu", torch.float16)
+        tensors[f"{part}/axis"] = result.axis_category.to("cpu", torch.int8)
+    atomic_write(work / DRAWN, save_tensors(tensors))
+    names = ["history.json", DRAWN]
     if weights != "none":
-        save_weights(state.average, work / WEIGHTS)
+        save_weights(state.average, work / WEIGHTS, torch.float16 if weights == "half" else torch.float32)
         names += [WEIGHTS]
     if weights == "all":
         names += map(snapshot_name, settings.training.snapshots)
     content = {
         "settings": settings.model_dump(mode="json"),
         "trainer": TRAINER_VERSION,
-        "accuracy": accuracy,
+        "accuracy": {part: summary(result) for part, result in drawn.items()},
         "provenance": {
             "bumplab": bumplab.__version__,
             "python": platform.python_version(),
@@ -296,10 +325,9 @@ def keep(state: State, store: Path, accuracy: dict[str, dict[str, float]], weigh
     return load(final)
 
 
-def final_accuracy(model: UNet, settings: Settings, device: torch.device | str = "cpu") -> dict[str, dict[str, float]]:
-    """Measure accuracy after training on seen and unseen conditions, at most 4,096 of each."""
-    parts = settings.world.parts(MEASURED)
-    return {name: score(model, settings, mu.to(device)) for name, mu in parts.items()}
+def final(model: UNet, settings: Settings, device: torch.device | str = "cpu") -> dict[str, Evaluation]:
+    """Draw and judge images after training for ``seen`` and ``unseen`` conditions, at most 4,096 of each."""
+    return {name: drawn(model, settings, mu.to(device)) for name, mu in settings.world.parts(MEASURED).items()}
 
 
 def planned(path: Path | None = None) -> dict[Settings, str]:
@@ -346,7 +374,7 @@ def verify(folder: Path) -> dict[str, dict[str, float]]:
     run.check_files()
     if WEIGHTS not in run.files:
         return run.accuracy
-    again = final_accuracy(run.model(), run.settings)
+    again = {part: summary(result) for part, result in final(run.model(), run.settings).items()}
     for part, recorded in run.accuracy.items():
         for name in ("joint", "x", "y"):
             if abs(again[part][name] - recorded[name]) > 0.005:

@@ -22,11 +22,16 @@ from filelock import FileLock
 import bumplab
 from bumplab import chapters, ensembles, forecast, grids, pool, runs, train
 from bumplab.base import BumplabError, atomic_write
+from bumplab.evaluate import join
 from bumplab.pool import Outcome
 from bumplab.settings import Settings
+from bumplab.worlds import Region, region
 
 if TYPE_CHECKING:
     import pandas
+
+#: Names of regions of label space.
+Regions = Mapping[str, Region]
 
 # ---------------------------------------------------------------- runs
 
@@ -40,6 +45,7 @@ def run(
     precision: str = "auto",
     progress: bool = True,
     out: Path | None = None,
+    regions: Mapping[str, Region | str] | None = None,
 ) -> pandas.DataFrame:
     """Return a table of runs, training those that are not known.
 
@@ -60,6 +66,10 @@ def run(
         Print the forecast and every error, and show one bar over the whole.
     out : Path, optional
         Folder into which the table is written as ``table.parquet`` and ``table.csv``.
+    regions : mapping, optional
+        Names and regions of label space, see :func:`bumplab.worlds.region`: columns ``name.joint``, ``name.x``,
+        ``name.y`` then say how accurate each run is on the conditions of its lattice that lie there, and ``name.n``
+        how many those are.
 
     Returns
     -------
@@ -78,19 +88,20 @@ def run(
         On Ctrl-C; the same call goes on.
     """
     wanted = {each.id: each for each in settings}
+    regions = {name: region(where) for name, where in (regions or {}).items()}
     store, out = Path(store or runs.cache_folder()).absolute(), out and Path(out)
     with pool.connected(dask) as client:
         here = ("auto", "auto") if client else (device, precision)  # workers may have what this computer lacks
         train.pick_precision(train.pick_device(here[0]), here[1])
         jobs = pool.width(jobs, device, client)
         _make(out)
-        known = _known(wanted, store)
+        known = _known(wanted, store, regions)
         groups = [] if client else _groups(wanted, known, jobs, device)
         if progress:
             print(_forecast(wanted, known, jobs, groups, *here))
         for group in groups:
-            known |= _train_together(group, store, device, precision, progress)
-        work = partial(_train, store=store, device=device, precision=precision)
+            known |= _train_together(group, store, device, precision, progress, regions)
+        work = partial(_train, store=store, device=device, precision=precision, regions=regions)
         outcomes = pool.spread(work, wanted, known, jobs, client, progress, "run")
     rows = [{"id": name, **_columns(wanted[name]), **outcomes[name]} for name in wanted]
     return _table(rows, ("device", "precision", "threads", "seconds", "status", "error"), out)
@@ -124,14 +135,14 @@ def record(
         if (store / name).is_dir() and not retrain:
             found = runs.load(store / name)
             found.check_files()
-            known[name] = _outcome(found, "known")
+            known[name] = _outcome(found, "known", {})
     work = partial(_record, store=store, device=device, precision=precision)
     return pool.spread(work, planned, known, pool.width(jobs, device), unit="run")
 
 
 def _record(cell: tuple[Settings, str], store: Path, device: str, precision: str) -> Outcome:
     settings, weights = cell
-    return _outcome(runs.load_or_train(settings, True, store, device, precision, False, weights), "trained")
+    return _outcome(runs.load_or_train(settings, True, store, device, precision, False, weights), "trained", {})
 
 
 def forecast_runs(
@@ -143,15 +154,15 @@ def forecast_runs(
 ) -> str:
     """Return in words how many of the runs are known, and about how long the others will take on this computer."""
     wanted = {each.id: each for each in settings}
-    known = _known(wanted, Path(store or runs.cache_folder()).absolute())
+    known = _known(wanted, Path(store or runs.cache_folder()).absolute(), {})
     jobs = pool.width(jobs, device)
     return _forecast(wanted, known, jobs, _groups(wanted, known, jobs, device), device, precision)
 
 
-def _train(settings: Settings, store: Path, device: str, precision: str) -> Outcome:
+def _train(settings: Settings, store: Path, device: str, precision: str, regions: Regions) -> Outcome:
     if found := runs.find(settings, store):
-        return _outcome(found, "known")
-    return _outcome(runs.load_or_train(settings, False, store, device, precision, progress=False), "trained")
+        return _outcome(found, "known", regions)
+    return _outcome(runs.load_or_train(settings, False, store, device, precision, False), "trained", regions)
 
 
 def _groups(
@@ -164,32 +175,40 @@ def _groups(
 
 
 def _train_together(
-    group: Sequence[Settings], store: Path, device: str, precision: str, progress: bool
+    group: Sequence[Settings], store: Path, device: str, precision: str, progress: bool, regions: Regions
 ) -> dict[str, Outcome]:
     """Train an ensemble; runs that it left alone are missing from the outcomes."""
     if progress:
         print(f"{len(group)} runs as one:")
     found = ensembles.load_or_train(group, store, device, precision, progress)
     return {
-        name: _outcome(run, "trained") if isinstance(run, runs.Run) else {"status": "failed", "error": str(run)}
+        name: _outcome(run, "trained", regions)
+        if isinstance(run, runs.Run)
+        else {"status": "failed", "error": str(run)}
         for name, run in found.items()
     }
 
 
-def _known(wanted: Mapping[str, Settings], store: Path) -> dict[str, Outcome]:
+def _known(wanted: Mapping[str, Settings], store: Path, regions: Regions) -> dict[str, Outcome]:
     known = {}
     for name, settings in wanted.items():
         try:
             if found := runs.find(settings, store):
-                known[name] = _outcome(found, "known")
+                known[name] = _outcome(found, "known", regions)
         except runs.StoreError as error:
             known[name] = {"status": "failed", "error": str(error)}
     return known
 
 
-def _outcome(found: runs.Run, status: str) -> Outcome:
+def _outcome(found: runs.Run, status: str, regions: Regions) -> Outcome:
     provenance = {name: found.provenance[name] for name in ("device", "precision", "threads", "seconds")}
-    return {**grids.flat(found.accuracy), **provenance, "status": status}
+    columns, extent = grids.flat(found.accuracy), found.settings.world.extent
+    whole = join(found.drawn.values()) if regions else None
+    for name, where in regions.items():
+        part = whole.inside(where, extent)
+        columns |= {f"{name}.{which}": part.accuracy(which).value for which in ("joint", "x", "y")}
+        columns[f"{name}.n"] = len(part.mu)
+    return {**columns, **provenance, "status": status}
 
 
 def _columns(settings: Settings) -> dict[str, Any]:

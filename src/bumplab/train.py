@@ -322,7 +322,12 @@ def measure(state: State) -> dict[str, Any]:
 
 def score(model: UNet, settings: Settings, mu: torch.Tensor) -> dict[str, float]:
     """Return accuracy (``joint``, ``x``, ``y``), the share of each category, and ``n``, on conditions `mu` (n, 2)."""
-    return summary(evaluate(model, settings.world, settings.diffusion, mu, settings.training.sampler_steps))
+    return summary(drawn(model, settings, mu))
+
+
+def drawn(model: UNet, settings: Settings, mu: torch.Tensor) -> Evaluation:
+    """Draw one image for each condition `mu` (n, 2), as every measurement of accuracy does, and judge it."""
+    return evaluate(model, settings.world, settings.diffusion, mu, settings.training.sampler_steps)
 
 
 def summary(result: Evaluation) -> dict[str, float]:

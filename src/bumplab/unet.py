@@ -30,7 +30,7 @@ class UNetSettings(Frozen):
         Double convolutions in each block (the teaching UNet has 2, the first of them residual).
     patch : int
         Side of the space-to-depth stem: 1 works on pixels, 4 turns each 4 x 4 patch into one position of 16
-        channels and back at the end. Sizes must be divisible by 8 x patch.
+        channels and back at the end. It must divide the size.
     heads : int
         Attention heads; must divide the channels of every attention layer.
     encoding : int
@@ -64,11 +64,9 @@ class UNetSettings(Frozen):
         return max(c // 2, 4), max(b // 2, 4), a
 
     def check_size(self, size: int) -> None:
-        """Raise :class:`BumplabError` unless images of `size` pixels can be halved three times."""
-        if size % (8 * self.patch):
-            raise BumplabError(
-                f"A UNet with patch {self.patch} needs a size divisible by {8 * self.patch}, got {size}."
-            )
+        """Raise :class:`BumplabError` unless images of `size` pixels can be cut into patches."""
+        if size % self.patch:
+            raise BumplabError(f"A UNet with patch {self.patch} needs a size divisible by {self.patch}, got {size}.")
 
 
 def sinusoidal(value: torch.Tensor, length: int, highest: float = 1.0, base: float = 10_000.0) -> torch.Tensor:
@@ -114,19 +112,19 @@ class Block(nn.Module):
 
 
 class Down(Block):
-    """Halve the resolution by max-pooling, then a :class:`Block`."""
+    """Halve the resolution by max-pooling, odd sizes up, then a :class:`Block`."""
 
     def forward(self, x, encoding):
-        """Map (n, channels_in, H, W) to (n, channels_out, H/2, W/2)."""
-        return super().forward(F.max_pool2d(x, 2), encoding)
+        """Map (n, channels_in, H, W) to (n, channels_out, ceil(H / 2), ceil(W / 2))."""
+        return super().forward(F.max_pool2d(x, 2, ceil_mode=True), encoding)
 
 
 class Up(Block):
-    """Double the resolution bilinearly, append the skip connection, then a :class:`Block`."""
+    """Stretch to the skip connection's resolution bilinearly, append it, then a :class:`Block`."""
 
     def forward(self, x, skip, encoding):
-        """Map (n, c, H, W) and the skip (n, c', 2H, 2W) to (n, channels_out, 2H, 2W)."""
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        """Map (n, c, H, W) and the skip (n, c', H', W') to (n, channels_out, H', W')."""
+        x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=True)
         return super().forward(torch.cat([skip, x], dim=1), encoding)
 
 

@@ -70,6 +70,8 @@ class _Shape(Region):
 
     def contains(self, mu, extent):
         x, y = mu[:, 0], mu[:, 1]
+        if self.name == "diagonal":
+            return (x - y).abs() < self.args[0]
         x0, x1, y0, y1 = self.bounds(extent)
         inside = (x0 < x) & (x < x1) & (y0 < y) & (y < y1)
         return ~inside if self.name == "rim" else inside
@@ -138,7 +140,12 @@ def rim(width: float) -> Region:
     return _shape("rim", width)
 
 
-_PRIMITIVES = {f.__name__: f for f in (box, band_x, band_y, cross, interior, exterior, rim)}
+def diagonal(width: float) -> Region:
+    """Return the conditions with |mu_x - mu_y| < `width` (pixels)."""
+    return _shape("diagonal", width)
+
+
+_PRIMITIVES = {f.__name__: f for f in (box, band_x, band_y, cross, interior, exterior, rim, diagonal)}
 
 
 def _shape(name: str, *args: float) -> _Shape:
@@ -156,7 +163,7 @@ def region(text: str | Region | None) -> Region | None:
     Parameters
     ----------
     text : str, Region or None
-        The functions box, band_x, band_y, cross, interior, exterior and rim, joined by ``|``, ``&``, ``~``
+        The functions box, band_x, band_y, cross, interior, exterior, rim and diagonal, joined by ``|``, ``&``, ``~``
         and parentheses. ``None`` and an empty string mean no region. Nothing in it is executed.
 
     Raises
@@ -214,9 +221,11 @@ class World(Frozen):
 
     Attributes
     ----------
-    kind : {"bump", "sos"}
+    kind : {"bump", "sos", "bump+stripes"}
         ``"bump"``: one 2D Gaussian, exp(-(j - mu_x)^2 / 2 sigma_x^2 - (i - mu_y)^2 / 2 sigma_y^2).
         ``"sos"``, sum of stripes: a vertical 1D Gaussian stripe at mu_x plus a horizontal one at mu_y.
+        ``"bump+stripes"``: a bump where both labels lie in the window; a single stripe where one of them lies in
+        the margin, at the other one (Fig. 4g, Fig. 5b); black where both do. Needs a margin.
     size : int
         N, the side of the visible window in pixels (4 to 512).
     sigma : (float, float)
@@ -233,16 +242,18 @@ class World(Frozen):
         Conditions kept out of training; see :func:`region`.
     fraction : float
         Share of the remaining lattice shown in training, drawn at random without replacement (0 to 1).
+    thinned : Region, str or None
+        Where `fraction` applies; the rest is shown whole. None: everywhere.
     subsample_seed : int
         Seed of that draw. Draws are nested: a larger fraction contains a smaller one.
 
     Notes
     -----
-    Brightness b is scaled to x = 2 b / peak - 1, with peak 1 for bumps and 2 for SOS, so that images lie in
+    Brightness b is scaled to x = 2 b / peak - 1, with peak 2 for SOS and 1 for the others, so that images lie in
     [-1, 1]: black is -1 and the centre of a bump, or the crossing of two stripes, is +1.
     """
 
-    kind: Literal["bump", "sos"] = "bump"
+    kind: Literal["bump", "sos", "bump+stripes"] = "bump"
     size: Annotated[int, Field(ge=4, le=512)] = 32
     sigma: Sigma = (1.0, 1.0)
     spacing: Pair = (1.0, 1.0)
@@ -250,6 +261,7 @@ class World(Frozen):
     margin: Annotated[float, Field(ge=0)] = 0.0
     held_out: RegionField = None
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    thinned: RegionField = None
     subsample_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
@@ -262,6 +274,8 @@ class World(Frozen):
             raise BumplabError(
                 f"World: spacing {min(self.spacing):g} is too fine; a lattice has at most 10 million conditions."
             )
+        if self.kind == "bump+stripes" and not self.margin:
+            raise BumplabError("World: bump+stripes needs a margin, whose labels stand for an axis without a stripe.")
         if self.periodic and self.margin:
             raise BumplabError("World: a periodic world has no margin; set margin to 0 or periodic to false.")
         if self.periodic and any(abs(self.size / d - round(self.size / d)) > 1e-6 for d in self.spacing):
@@ -293,7 +307,8 @@ class World(Frozen):
         if self.held_out is not None:
             seen &= ~self.held_out.contains(mu, self.extent)
         if self.fraction < 1:
-            rows = torch.nonzero(seen)[:, 0]
+            thin = seen if self.thinned is None else seen & self.thinned.contains(mu, self.extent)
+            rows = torch.nonzero(thin)[:, 0]
             order = torch.from_numpy(np.random.default_rng(self.subsample_seed).permutation(len(rows)))
             seen[rows[order[round(self.fraction * len(rows)) :]]] = False
         return seen
@@ -314,7 +329,11 @@ class World(Frozen):
     @property
     def peak(self) -> float:
         """Largest possible brightness, 1 for a bump, 2 where two stripes cross."""
-        return 1.0 if self.kind == "bump" else 2.0
+        return 2.0 if self.kind == "sos" else 1.0
+
+    def within(self, mu: torch.Tensor) -> torch.Tensor:
+        """Return which labels of `mu` (n, 2) stand on the window's pixels, not in the margin: boolean (n, 2)."""
+        return (mu >= self.margin - 0.5) & (mu < self.margin + self.size - 0.5)
 
     def profile(self, mu: torch.Tensor, which: int, sigma: torch.Tensor | None = None) -> torch.Tensor:
         """Return 1D Gaussian brightness (n, N) along x (0) or y (1) of centres `mu` (n,), in label coordinates.
@@ -350,7 +369,11 @@ class World(Frozen):
         if mu.ndim != 2 or mu.shape[1] != 2:
             raise BumplabError(f"Conditions come as (n, 2), columns mu_x and mu_y; got shape {tuple(mu.shape)}.")
         column, row = self.profile(mu[:, 0], 0, sigma)[:, None, :], self.profile(mu[:, 1], 1, sigma)[:, :, None]
-        brightness = row * column if self.kind == "bump" else row + column
+        if self.kind == "bump+stripes":
+            x, y = self.within(mu).T[..., None, None]
+            brightness = torch.where(x, column, 1.0) * torch.where(y, row, 1.0) * (x | y)
+        else:
+            brightness = row * column if self.kind == "bump" else row + column
         return (2 * brightness / self.peak - 1)[:, None]
 
     def brightness(self, images: torch.Tensor) -> torch.Tensor:
