@@ -37,7 +37,7 @@ def test_measurements_at_one_x_are_averaged():
 
 def test_a_curve_that_never_gets_there_or_begins_there():
     assert threshold([1, 2], [0.1, 0.4], 0.5) == math.inf
-    assert threshold([1, 2], [0.6, 0.9], 0.5) == 1
+    assert threshold([1, 2], [0.6, 0.9], 0.5) == 0
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,7 @@ def threshold(x: Sequence[float], y: Sequence[float], level: float) -> float:
     Returns
     -------
     float
-        In the unit of x. The smallest x where the curve starts at the level or above; infinity where it never gets
-        there.
+        In the unit of x. 0 where the curve starts at the level or above, infinity where it never gets there.
 
     Raises
     ------
@@ -51,7 +50,7 @@ def threshold(x: Sequence[float], y: Sequence[float], level: float) -> float:
         return math.inf
     k = above[0]
     if k == 0:
-        return float(at[0])
+        return 0.0
     share = (level - rising[k - 1]) / (rising[k] - rising[k - 1])
     return float(np.exp((1 - share) * np.log(at[k - 1]) + share * np.log(at[k])))
 

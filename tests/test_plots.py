@@ -1,0 +1,47 @@
+"""Figures that compute something show what they should."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from bumplab import plots
+from bumplab.evaluate import judge
+from bumplab.worlds import World
+
+
+@pytest.fixture
+def axis():
+    figure, axis = plt.subplots()
+    yield axis
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("spacing", [(1, 1), (0.5, 1)])
+def test_a_map_of_accuracy_shows_the_mean_of_its_runs_at_their_places(spacing, axis):
+    world = World(kind="sos", size=16, spacing=spacing)
+    mu = world.lattice()
+    right = judge(world.render(mu), mu, world)
+    wrong = judge(world.render(mu + torch.tensor([5.0, 0.0])), mu, world)
+    plots.accuracy_map([right, wrong[mu[:, 0] < 4]], world, axis)
+    shown = axis.images[0].get_array()
+    assert shown.shape == (16, 16 / spacing[0])
+    left = world.axis(0) < 4
+    assert np.allclose(shown[:, left], 0.5) and np.allclose(shown[:, ~left], 1)
+    plots.accuracy_map([wrong], world, axis, "y")
+    assert np.allclose(axis.images[1].get_array(), 1)
+
+
+def test_conditions_without_an_image_are_left_grey(axis):
+    world = World(size=16)
+    some = world.lattice()[:40]
+    plots.accuracy_map([judge(world.render(some), some, world)], world, axis)
+    assert axis.images[0].get_array().mask.sum() == 16 * 16 - 40
+
+
+def test_lines_divide_what_was_shown_from_what_was_not(axis):
+    world = World(size=16, held_out="box(3, 7, 9, 12)", fraction=0.5)
+    plots.accuracy_map([], world, axis)
+    upright, level = (np.array(lines.get_segments()) for lines in axis.collections)
+    assert set(upright[:, :, 0].ravel()) == {3.5, 6.5} and set(level[:, :, 1].ravel()) == {9.5, 11.5}
+    assert len(upright) == 2 * 2 and len(level) == 2 * 3
