@@ -37,6 +37,7 @@ def parts(seeds: int, count: int, cap: float) -> dict[str, Callable[[], dict[str
     import contest
     import ours
     import peers
+    import percolation
 
     gpu = {
         "gpu-single": lambda: ours.one_after_another(min(count, 4), "cuda"),
@@ -46,6 +47,7 @@ def parts(seeds: int, count: int, cap: float) -> dict[str, Callable[[], dict[str
         **{f"ours-{seed}": lambda seed=seed: ours.quick(seed) for seed in range(seeds)},
         **{name: lambda name=name: contest.contest(name, 0, cap) for name in peers.CONTESTANTS},
         **{f"sweep-{jobs}": lambda jobs=jobs: ours.sweep(jobs, count) for jobs in (1, 2)},
+        "percolation": percolation.measure,
         **(gpu if torch.cuda.is_available() else {}),
     }
 
@@ -100,7 +102,7 @@ def cpu_seconds() -> tuple[float, float]:
 
 
 def summary(found: dict[str, dict[str, Any]]) -> str:
-    """Return the results of the trainings and of the sweeps as text."""
+    """Return the results of the trainings, of the sweeps and of percolation as text."""
     ours = [results.time_to(entry["curve"]) for entry in found.values() if "sampling" in entry]
     lines = [f"{'':30s} {'parameters':>10s} {'images/s':>8s} {'GiB':>5s} {'accuracy':>8s} {'s to 0.95':>13s}  of ours"]
     for name, entry in found.items():
@@ -112,6 +114,8 @@ def summary(found: dict[str, dict[str, Any]]) -> str:
             )
         if "runs_per_hour" in entry:
             lines.append(f"{name}: {entry['threads']} threads a run, {entry['runs_per_hour']:.0f} runs per hour")
+        for row in entry.get("race", ()):
+            lines.append(f"{name}: {row['times']:.0f} times as fast as {row['rival']}, {row['neighbours']} neighbours")
     return "\n".join(lines)
 
 

@@ -1,0 +1,132 @@
+// Brings one output of bumplab.filling to life. Where there is no JavaScript, and on paper, the still stands in its place.
+(id) => {
+  const box = document.getElementById(id);
+  const part = (name) => box.querySelector(name);
+  const { shape, order: packed, kinds, small, large } = JSON.parse(part(".data").textContent);
+  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const order = new Uint16Array(bytes.buffer);
+  const [columns, rows] = shape;
+  const sites = columns * rows;
+  const [canvas, svg, slider, select, button] = ["canvas", "svg", ".moment", "select", ".play"].map(part);
+
+  // ------------------------------------------------------------- clusters: union-find over the filled sites
+
+  const clusters = (filled, offsets) => {
+    const parent = new Int32Array(sites).fill(-1);
+    const size = new Int32Array(sites);
+    const oldest = new Int32Array(sites);
+    const edges = new Uint8Array(sites); // touched: left 1, right 2, top 4, bottom 8
+    const find = (site) => {
+      while (parent[site] !== site) site = parent[site] = parent[parent[site]];
+      return site;
+    };
+    let number = 0;
+    for (let n = 0; n < filled; n++) {
+      const site = order[n];
+      const x = site % columns;
+      const y = (site - x) / columns;
+      parent[site] = site;
+      size[site] = 1;
+      oldest[site] = n;
+      edges[site] = (x === 0) + 2 * (x === columns - 1) + 4 * (y === 0) + 8 * (y === rows - 1);
+      number++;
+      for (const [dx, dy] of offsets) {
+        const [u, v] = [x + dx, y + dy];
+        if (u < 0 || v < 0 || u >= columns || v >= rows || parent[v * columns + u] < 0) continue;
+        let [a, b] = [find(site), find(v * columns + u)];
+        if (a === b) continue;
+        if (size[a] < size[b]) [a, b] = [b, a];
+        parent[b] = a;
+        size[a] += size[b];
+        oldest[a] = Math.min(oldest[a], oldest[b]);
+        edges[a] |= edges[b];
+        number--;
+      }
+    }
+    let best = -1;
+    for (let site = 0; site < sites; site++) { // the largest; of equal ones that with the first site
+      if (parent[site] < 0) continue;
+      const root = find(site);
+      if (best < 0 || size[root] > size[best]) best = root;
+    }
+    let across = false;
+    for (let n = 0; n < filled && !across; n++) {
+      const touched = edges[find(order[n])];
+      across = (touched & 3) === 3 || (touched & 12) === 12;
+    }
+    return { parent, find, oldest, best, number, across, largest: best < 0 ? 0 : size[best] };
+  };
+
+  // ------------------------------------------------------------- the lattice and the curve
+
+  const rgb = (colour) => [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
+  const palette = small.map(rgb);
+  const paint = (found) => {
+    const image = new ImageData(columns, rows);
+    const front = rgb(large[+found.across]);
+    for (let site = 0; site < sites; site++) {
+      let colour = [255, 255, 255];
+      if (found.parent[site] >= 0) {
+        const root = found.find(site);
+        colour = root === found.best ? front : palette[found.oldest[root] % palette.length];
+      }
+      image.data.set([...colour, 255], 4 * site);
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  };
+
+  const [width, height] = [200, 200];
+  const line = (points) => points.map(([p, s]) => `${(width * p).toFixed(1)},${(height * (1 - s)).toFixed(1)}`).join(" ");
+  const text = (x, y, words, more = "") => `<text x="${x}" y="${y}" ${more}>${words}</text>`;
+  const plot = (curve, p, share, colour) => {
+    const done = curve.filter(([at]) => at <= p).concat(p ? [[p, share]] : []);
+    svg.innerHTML =
+      `<path d="M0 0V${height}H${width}" fill="none" stroke="#888"/>` +
+      [0, 0.5, 1].map((v) => text(-6, height * (1 - v) + 4, v, 'text-anchor="end"') +
+        text(width * v, height + 14, v, 'text-anchor="middle"')).join("") +
+      text(width / 2, height + 26, "share of sites filled", 'text-anchor="middle"') +
+      text(-24, height / 2, "share in the largest cluster", `text-anchor="middle" transform="rotate(-90 -24 ${height / 2})"`) +
+      `<polyline points="${line(curve)}" fill="none" stroke="#ccc" stroke-width="2"/>` +
+      `<polyline points="${line(done)}" fill="none" stroke="${colour}" stroke-width="2.5"/>` +
+      (p ? `<circle cx="${width * p}" cy="${height * (1 - share)}" r="4.5" fill="${colour}"/>` : "");
+  };
+
+  // ------------------------------------------------------------- the slider, the choice and the button
+
+  const show = () => {
+    const filled = +slider.value;
+    const kind = kinds[select.selectedIndex];
+    const found = clusters(filled, kind.offsets);
+    const share = filled ? found.largest / filled : 0;
+    paint(found);
+    plot(kind.curve, filled / sites, share, large[+found.across]);
+    part(".caption").textContent =
+      `${(filled / sites).toFixed(3)} filled · clusters: ${found.number} · largest: ${share.toFixed(2)} of the filled sites` +
+      (found.across ? " · a cluster reaches from edge to edge" : "");
+  };
+  let timer = null;
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    button.textContent = "fill";
+  };
+  slider.oninput = () => {
+    stop();
+    show();
+  };
+  select.onchange = show;
+  button.onclick = () => {
+    if (timer) return stop();
+    if (+slider.value === sites) slider.value = 0;
+    button.textContent = "pause";
+    timer = setInterval(() => {
+      slider.value = +slider.value + Math.ceil(sites / 120);
+      show();
+      if (+slider.value === sites) stop();
+    }, 60);
+  };
+
+  show();
+  part(".live").hidden = false;
+  part(".still").classList.add("replaced");
+}

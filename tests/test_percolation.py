@@ -1,0 +1,391 @@
+"""Clusters against scipy, averages against enumeration, thresholds against exact and published ones."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from bumplab import clusters, percolation, thresholds
+from bumplab.base import BumplabError
+from bumplab.worlds import World
+
+SQUARES = (1, 2, 4, 5, 8, 9, 10, 13)  # squared distances of the first eight shells
+#: Site thresholds: nearest neighbours (Jacobsen 2015), its complement, and three to eight shells (Xun et al. 2021).
+PUBLISHED = (0.59274605, 0.40725395, 0.2891226, 0.1967293, 0.1647124, 0.1432551, 0.1153481, 0.0957661)
+
+
+def components(sites, shape, square, periodic):
+    """Return the cluster of each of these sites, linked up to a squared distance: an oracle made of scipy alone."""
+    points = np.stack([sites % shape[0], sites // shape[0]], axis=1).astype(float)
+    if not len(points):
+        return np.empty(0, int)
+    tree = cKDTree(points, boxsize=shape if periodic else None)
+    pairs = tree.query_pairs(np.sqrt(square + 0.5), output_type="ndarray")
+    graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(points), len(points)))
+    return connected_components(graph, directed=False)[1]
+
+
+def goes_round(sites, shape, square):
+    """Return whether a cluster goes round along x: a site is then connected to another image of itself in a cover."""
+    columns, rows = shape
+    for sheets in (2, 3):
+        copies = [sites + sites // columns * (sheets - 1) * columns + k * columns for k in range(sheets)]
+        cluster = components(np.concatenate(copies), (sheets * columns, rows), square, True).reshape(sheets, -1)
+        if any((cluster[k] == cluster[0]).any() for k in range(1, sheets)):
+            return True
+    return False
+
+
+# ---------------------------------------------------------------- clusters
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("count", range(1, 9))
+def test_clusters_are_those_of_scipy_for_every_number_of_sites(count, periodic):
+    rng = np.random.default_rng(count)
+    for shape in ((9, 9), (12, 7), (23, 31)):
+        order = rng.permutation(shape[0] * shape[1])
+        found = clusters.grow(order, shape, percolation.shells(count), periodic)
+        for n in {0, 1, *rng.integers(len(order), size=8), len(order)}:
+            sizes = np.bincount(components(order[:n], shape, SQUARES[count - 1], periodic))
+            assert found.clusters[n] == len(sizes) and found.squares[n] == (sizes**2).sum()
+            assert found.largest[n] == max(sizes, default=0)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_clusters_are_those_of_scipy_in_any_rectangle(data):
+    shape = data.draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))
+    count, periodic = data.draw(st.integers(1, 8)), data.draw(st.booleans())
+    steps = percolation.shells(count)
+    if periodic and (2 * np.abs(steps) >= shape).any():
+        periodic = False
+    order = np.array(data.draw(st.permutations(range(shape[0] * shape[1]))))
+    order = order[: data.draw(st.integers(0, len(order)))]
+    sizes = np.bincount(components(order, shape, SQUARES[count - 1], periodic))
+    found = clusters.grow(order, shape, steps, periodic)
+    assert (found.largest[-1], found.clusters[-1]) == (max(sizes, default=0), len(sizes))
+    filled = np.isin(np.arange(shape[0] * shape[1]), order).reshape(shape[::-1])
+    labelled = np.bincount(clusters.label(filled, steps, periodic).ravel())[1:]
+    assert labelled.tolist() == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_labels_are_those_of_ndimage(count):
+    filled = np.random.default_rng(3).random((40, 50)) < 0.45
+    ours = clusters.label(filled, percolation.shells(count), periodic=False)
+    theirs, number = ndimage.label(filled, np.ones((3, 3)) if count == 2 else None)
+    assert len(set(zip(ours.ravel(), theirs.ravel(), strict=True))) == number + 1 == ours.max() + 1
+    sizes = np.bincount(ours.ravel())[1:]
+    assert (np.diff(sizes) <= 0).all() and (ours > 0).tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(9, 9), (13, 10), (10, 17)])
+def test_a_cluster_goes_round_when_a_site_meets_its_own_image(count, shape):
+    rng, steps, square = np.random.default_rng(count), percolation.shells(count), SQUARES[count - 1]
+    turned = np.arange(shape[0] * shape[1]).reshape(shape[1], shape[0]).T.ravel().argsort()  # x and y exchanged
+    for _ in range(12):
+        order = rng.permutation(shape[0] * shape[1])
+        first = clusters.grow(order, shape, steps).first
+        for sites, sides, n in ((order, shape, first[0]), (turned[order], shape[::-1], first[1])):
+            assert not goes_round(sites[: n - 1], sides, square) and goes_round(sites[:n], sides, square)
+
+
+def test_a_diagonal_stripe_goes_round_both_ways_and_a_row_one_way():
+    diagonal = np.arange(12) * 13
+    assert clusters.grow(diagonal, (12, 12), percolation.shells(2)).first.tolist() == [12, 12]
+    assert clusters.grow(np.arange(12) + 24, (12, 12), percolation.shells(1)).first.tolist() == [12, 13]
+    assert clusters.grow(np.arange(12) * 12 + 3, (12, 12), percolation.shells(1)).first.tolist() == [13, 12]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_open_lattice_is_crossed_when_one_cluster_touches_opposite_edges(count):
+    rng, shape = np.random.default_rng(0), (11, 8)
+    for _ in range(10):
+        order = rng.permutation(88)
+        first = clusters.grow(order, shape, percolation.shells(count), periodic=False).first
+        for n, axis, last in zip(first, (1, 0), (10, 7), strict=True):
+            for filled, expected in ((n - 1, False), (n, True)):
+                mask = np.zeros(88, bool)
+                mask[order[:filled]] = True
+                found = clusters.label(mask.reshape(8, 11), percolation.shells(count), periodic=False)
+                ends = set(found.take(0, axis).tolist()) & set(found.take(last, axis).tolist())
+                assert bool(ends - {0}) == expected
+
+
+def test_a_race_stops_when_clusters_have_gone_round():
+    steps, order = percolation.shells(2), np.arange(400)
+    for _ in range(20):
+        first = clusters._grow(order, 20, 20, steps, True, True)[3]
+        assert sorted(order) == list(range(400)) and (clusters.grow(order, (20, 20), steps).first == first).all()
+
+
+def test_races_are_shuffled_evenly_and_do_not_depend_on_threads():
+    steps, rng = percolation.shells(1), np.random.default_rng(0)
+    found = clusters.first_wraps((12, 12), steps, 3000, seed=1)
+    expected = np.array([clusters.grow(rng.permutation(144), (12, 12), steps).first for _ in range(3000)])
+    assert scipy.stats.ks_2samp(found.ravel(), expected.ravel()).pvalue > 1e-3
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        assert (clusters.first_wraps((12, 12), steps, 3000, seed=1) == found).all()
+        assert (clusters.first_wraps((12, 12), steps, 600, seed=2) != found[:600]).any()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_discs_wrap_when_a_graph_of_all_points_says_so():
+    side, rng = 8, np.random.default_rng(5)
+    (found,) = clusters.first_wraps_of_discs(side, 1, seed=5)
+    points = side * rng.random((4 * side**2, 2))
+    for axis, n in enumerate(found):
+        for taken, expected in ((n - 1, False), (n, True)):
+            sheet = points[:taken] + np.array([0, side])[:, None, None] * np.eye(2)[axis]
+            boxsize = np.where(np.arange(2) == axis, 2 * side, side)
+            pairs = cKDTree(sheet.reshape(-1, 2), boxsize=boxsize).query_pairs(1, output_type="ndarray")
+            graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(2 * taken, 2 * taken))
+            cluster = connected_components(graph, directed=False)[1].reshape(2, taken)
+            assert (cluster[0] == cluster[1]).any() == expected
+
+
+# ---------------------------------------------------------------- links
+
+
+def test_the_overlap_is_the_integral_of_two_gaussians():
+    x, y = np.mgrid[-12:14:0.05, -12:12:0.05]
+    for sigma, r in ((1.0, 1.5), (2.0, 1.0)):
+        one, other = (np.exp(-((x - at) ** 2 + y**2) / (2 * sigma**2)) for at in (0, r))
+        product = (one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum())
+        assert percolation.overlap(r, sigma) == pytest.approx(product, rel=1e-6)
+
+
+@given(st.floats(0.05, 20), st.floats(1e-6, 0.999))
+@settings(deadline=None)
+def test_bumps_at_the_link_radius_overlap_by_theta(sigma, theta):
+    assert percolation.overlap(percolation.link_radius(sigma, theta), sigma) == pytest.approx(theta, rel=1e-9)
+
+
+def test_rendered_bumps_overlap_as_the_formula_says_unless_narrow_or_cut():
+    world, middle = World(), torch.tensor([[16.0, 16.0]])
+    other = middle + torch.tensor([[1.0, 0], [1.3, -0.4], [0, 3]])
+    r = np.linalg.norm(other - middle, axis=1)
+    rendered = percolation.rendered_overlap(world, middle.expand(3, 2), other)
+    np.testing.assert_allclose(rendered, percolation.overlap(r, 1.0), rtol=1e-3)
+    narrow = percolation.rendered_overlap(world.but(sigma=0.25), middle, other[:1])[0]
+    assert narrow == pytest.approx(2 * np.exp(-8), rel=0.01)  # each has one bright pixel, that of the other a trace
+    cut = percolation.rendered_overlap(world, torch.tensor([[0.0, 16.0]]), torch.tensor([[2.0, 16.0]]))[0]
+    j = np.arange(32)  # the factor along y is the same for both and drops out
+    one, other = np.exp(-(j**2) / 2), np.exp(-((j - 2) ** 2) / 2)
+    assert cut == pytest.approx(one @ other / np.sqrt(one @ one * (other @ other)), rel=1e-5)
+    assert cut > percolation.overlap(2.0, 1.0) + 0.04
+
+
+def test_shells_have_the_neighbours_of_the_square_lattice():
+    assert [len(percolation.shells(k)) for k in range(1, 9)] == [4, 8, 12, 20, 24, 28, 36, 44]
+    for k in range(1, 9):
+        assert max((percolation.shells(k) ** 2).sum(axis=1)) == SQUARES[k - 1]
+
+
+@given(st.floats(0.3, 4), st.floats(0.3, 4), st.floats(0, 6))
+@settings(deadline=None, max_examples=50)
+def test_neighbours_are_all_sites_nearer_than_the_radius(dx, dy, radius):
+    found = {tuple(step) for step in percolation.neighbours(radius, (dx, dy)).tolist()}
+    grid = itertools.product(range(-21, 22), repeat=2)
+    away = {step: np.hypot(step[0] * dx, step[1] * dy) for step in grid if step != (0, 0)}
+    surely, perhaps = ({s for s, r in away.items() if r < radius + e} for e in (-1e-6, 1e-6))
+    assert surely <= found <= perhaps
+
+
+@pytest.mark.parametrize("sigma, spacing", [(1, 1), ((0.5, 1.5), 1), (0.7, (0.5, 1)), (0.2, 1)])
+@pytest.mark.parametrize("theta", [0.005, 0.3])
+def test_links_of_a_world_are_overlaps_above_theta(sigma, spacing, theta):
+    world = World(sigma=sigma, spacing=spacing)
+    found = {tuple(step) for step in percolation.linked(world, theta).tolist()}
+    for step in itertools.product(range(-16, 17), repeat=2):
+        away = np.multiply(step, world.spacing) / world.sigma
+        expected = step != (0, 0) and percolation.overlap(np.hypot(*away), 1.0) > theta
+        assert (step in found) == expected, step
+
+
+# ---------------------------------------------------------------- averages
+
+
+def test_canonical_averages_are_those_over_all_fillings():
+    p, sites, steps = np.array([0.0, 0.2, 0.55, 1.0]), 6, percolation.shells(1)
+    orders = itertools.permutations(range(sites))
+    micro = np.mean([clusters.grow(np.array(order), (3, 2), steps, False).share() for order in orders], axis=0)
+    exact = np.zeros(len(p))
+    for filled in itertools.product((False, True), repeat=sites):
+        n, image = sum(filled), np.array(filled).reshape(2, 3)
+        sizes = np.bincount(ndimage.label(image)[0].ravel())[1:]
+        exact += p**n * (1 - p) ** (sites - n) * (max(sizes) / n if n else 0)
+    np.testing.assert_allclose(percolation.binomial_weights(sites, p) @ micro, exact, atol=1e-12)
+
+
+def test_a_ring_has_the_clusters_that_independent_sites_have():
+    p, length, steps = np.array([0.1, 0.5, 0.9, 0.99]), 400, np.array([[1, 0], [-1, 0]])
+    found = percolation.curves((length, 1), steps, p, realisations=200)
+    low, high = found.interval("clusters")
+    exact = p * (1 - p) + p**length / length  # one cluster begins after each gap; the full ring is one
+    assert (np.abs(found.mean("clusters") - exact) < 2 * (high - low)).all()
+    low, high = found.interval("crossing")
+    assert np.abs(found.mean("crossing") - p**length).max() < 1e-6 and (low <= high).all()
+
+
+def test_curves_of_a_lattice_are_those_of_independent_fillings():
+    side, p, rng = 24, 0.55, np.random.default_rng(1)
+    found = percolation.curves(side, percolation.shells(1), [p], realisations=300, periodic=False)
+    expected = {"share": [], "susceptibility": [], "crossing": []}
+    for _ in range(600):
+        image = rng.random((side, side)) < p
+        labels = ndimage.label(image)[0]
+        sizes = np.sort(np.bincount(labels.ravel())[1:])
+        expected["share"].append(sizes[-1] / image.sum())
+        expected["susceptibility"].append((sizes[:-1] ** 2).sum() / side**2)
+        expected["crossing"].append(bool(set(labels[:, 0]) & set(labels[:, -1]) - {0}))
+    for name, values in expected.items():
+        low, high = found.interval(name)
+        error = np.hypot((high[0] - low[0]) / 4, np.std(values) / np.sqrt(len(values)))
+        assert abs(found.mean(name)[0] - np.mean(values)) < 4 * error, name
+
+
+def test_half_is_where_the_largest_cluster_rises_for_good():
+    assert percolation.half(np.array([0, 1, 0.5, 0.3, 0.4, 0.6, 0.9])) == pytest.approx(4.5 / 6)
+    assert percolation.half(np.array([0, 1, 0.5, 0.6])) == 0
+    assert percolation.half(np.array([0, 1, 0.4, 0.3])) == np.inf
+
+
+# ---------------------------------------------------------------- thresholds
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_thresholds_of_shells_are_the_published_ones(count):
+    found = thresholds.threshold(thresholds.wraps(64 if count < 3 else 96, percolation.shells(count), 1500, seed=count))
+    published = PUBLISHED[count - 1]
+    assert found.error < 1.5e-3 * published**0.5 and abs(found.value - published) < 3.5 * found.error
+
+
+def test_discs_percolate_at_the_published_degree():
+    found = thresholds.threshold(thresholds.wraps_of_discs(32, 3000, seed=1))
+    assert found.error < 0.005 * thresholds.CRITICAL_DEGREE / 3
+    assert abs(found.value - thresholds.CRITICAL_DEGREE) < 3.5 * found.error
+
+
+def test_the_triangular_lattice_percolates_at_one_half():
+    # Exact. As a sheared square lattice its wrapping probability is not that of a square torus: sides have to cross.
+    steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1]])
+    small, large = (thresholds.wraps(side, steps, count, seed=side) for side, count in ((16, 20000), (64, 4000)))
+    found, _ = thresholds.crossing(small, large)
+    assert found.error < 2e-3 and abs(found.value - 0.5) < 3.5 * found.error
+    line, _ = thresholds.extrapolate([small, thresholds.wraps(32, steps, 8000, seed=1), large])
+    assert line.error < 2e-3 and abs(line.value - 0.5) < 3.5 * line.error
+
+
+def test_sides_cross_at_the_wrapping_probability_of_theory():
+    steps = percolation.shells(1)
+    small, large = (thresholds.wraps(side, steps, count, seed=side) for side, count in ((16, 20000), (64, 4000)))
+    found, probability = thresholds.crossing(small, large)
+    assert abs(found.value - PUBLISHED[0]) < 3.5 * found.error
+    at = large.probability(PUBLISHED[0])
+    assert abs(at.value - thresholds.CRITICAL_WRAPPING) < 3.5 * at.error < 0.03
+    assert abs(probability - thresholds.CRITICAL_WRAPPING) < 0.05
+
+
+def test_errors_of_thresholds_are_their_spread():
+    steps = percolation.shells(2)
+    found = [thresholds.threshold(thresholds.wraps(16, steps, 400, seed=seed)) for seed in range(40)]
+    spread, error = np.std([f.value for f in found], ddof=1), np.mean([f.error for f in found])
+    assert 0.7 < spread / error < 1.4  # 40 draws: 11 % each
+
+
+def test_a_line_through_exact_means_meets_the_threshold():
+    def at(side, rng):  # shares spread evenly round 0.3 + side^(-3/4)
+        share = 0.3 + side ** (-0.75) + 0.001 * rng.normal(size=(1000, 2))
+        return thresholds.Wraps(np.rint(share * side**2).astype(int), side)
+
+    rng = np.random.default_rng(0)
+    found, chi2 = thresholds.extrapolate([at(side, rng) for side in (512, 1024, 2048)])
+    assert abs(found.value - 0.3) < 3.5 * found.error < 1e-3 and chi2 < 7
+
+
+@pytest.fixture(scope="module")
+def three_sides():
+    p = np.linspace(0.5, 0.7, 81)
+    return [percolation.curves(side, percolation.shells(1), p, 150, seed=side) for side in (32, 64, 128)]
+
+
+@pytest.mark.parametrize("name, wrong", [("share", 0.35), ("susceptibility", -1.2)])
+def test_curves_of_all_sides_collapse_with_the_exponents_of_theory(three_sides, name, wrong):
+    right = thresholds.misfit([thresholds.collapse(each, name, PUBLISHED[0]) for each in three_sides])
+    raw = [thresholds.collapse(each, name, PUBLISHED[0], power=wrong) for each in three_sides]
+    moved = [thresholds.collapse(each, name, PUBLISHED[0] + 0.02) for each in three_sides]
+    assert right < 0.04 and thresholds.misfit(raw) > 2 * right and thresholds.misfit(moved) > 1.5 * right
+
+
+def test_wrapping_probabilities_collapse_without_a_power():
+    p, steps = np.linspace(0.42, 0.76, 60), percolation.shells(1)
+    found = [thresholds.wraps(side, steps, 3000, seed=side) for side in (16, 32, 64)]
+    lines = [(each.side, np.array([each.probability(v).value for v in p])) for each in found]
+    scaled = {
+        nu: [((p - PUBLISHED[0]) * side ** (1 / nu), values) for side, values in lines] for nu in (1.0, 4 / 3, 2.0)
+    }
+    misfit = {nu: thresholds.misfit(each, 0.6) for nu, each in scaled.items()}
+    assert misfit[4 / 3] < 0.02 and min(misfit[1.0], misfit[2.0]) > 2 * misfit[4 / 3]
+
+
+def test_thresholds_fall_with_the_reach_towards_discs():
+    found = thresholds.thresholds_by_reach(3.0, side=48, realisations=150)
+    assert [round(reach**2) for reach in found] == [1, 2, 4, 5, 8, 9]
+    values = np.array([each.value for each in found.values()])
+    errors = np.array([each.error for each in found.values()])
+    assert (np.abs(values - PUBLISHED[:6]) < 3.5 * errors).all() and (np.diff(values) < 0).all()
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def test_a_number_with_its_error_is_readable():
+    assert str(thresholds.Estimate(0.592746, 0.000031)) == "0.59275 ± 0.00003"
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: clusters.grow([0, 0], (3, 3), percolation.shells(1), False), "at most once"),
+        (lambda: clusters.grow([9], (3, 3), percolation.shells(1), False), "from 0 to 8"),
+        (lambda: clusters.grow([0], (3, 3), [[1, 0]], False), "with it its opposite"),
+        (lambda: clusters.grow([0], (3, 3), [[0, 0]], False), "but not"),
+        (lambda: clusters.grow([0], (4, 4), percolation.shells(3)), "shorter than half a side"),
+        (lambda: clusters.grow([0], (0, 4), percolation.shells(1), False), "sites"),
+        (lambda: clusters.first_wraps((9, 9), percolation.shells(1), 0), "at least 1 realisation"),
+        (lambda: clusters.first_wraps_of_discs(7, 1), "8 or more"),
+        (lambda: percolation.link_radius(1.0, 1.0), "theta between 0 and 1"),
+        (lambda: percolation.link_radius(0.0, 0.1), "sigma above 0"),
+        (lambda: percolation.neighbours(-1), "not negative"),
+        (lambda: percolation.shells(0), "at least 1 shell"),
+        (lambda: percolation.curves(8, percolation.shells(1), [0.5], 1), "at least 2 realisations"),
+        (lambda: percolation.curves(8, percolation.shells(1), [1.5]), "from 0 to 1"),
+        (lambda: thresholds.extrapolate([thresholds.wraps(8, percolation.shells(1), 5)]), "two or more different"),
+        (lambda: thresholds.crossing(*[thresholds.wraps(8, percolation.shells(1), 5)] * 2), "do not cross"),
+        (lambda: thresholds.misfit([(np.array([0, 1]), np.ones(2))]), "reach from -1 to 1"),
+    ],
+)
+def test_mistakes_give_one_sentence(call, message):
+    with pytest.raises(BumplabError, match=message):
+        call()
+
+
+def test_the_command_line_does_not_wait_for_the_compiler():
+    code = "import bumplab.__main__, sys; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
