@@ -284,6 +284,14 @@ def test_a_chapter_gives_nbval_something_to_compare(path):
     assert texts >= LEAST_COMPARED
 
 
+def test_the_repository_stays_below_60_megabytes():
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a clone")
+    assert sum((ROOT / name).stat().st_size for name in listed.decode().split("\0")[:-1]) < 60e6
+
+
 # ---------------------------------------------------------------- the wheel
 
 
