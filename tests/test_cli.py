@@ -260,7 +260,7 @@ def not_run(monkeypatch):
         (["-p", "show", "maybe"], "Parameter 'show' must be true or false, got 'maybe'."),
         (["-p", "steps", "5"], "Parameter 'steps' must be a list, got 5."),
         (["-p", "sigma", "-1"], "sigma.0: input should be greater than or equal to 0.05 (got -1.0)"),
-        (["-p", "kind", "square"], "kind: input should be 'bump' or 'sos' (got 'square')"),
+        (["-p", "kind", "square"], "kind: input should be 'bump', 'sos' or 'bump+stripes' (got 'square')"),
         (["-o", "out.txt"], "The output 'out.txt' must be a notebook"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
