@@ -91,6 +91,24 @@ def test_the_summary_gives_bounds_where_a_contestant_was_capped(peers):
     assert sweep == "sweep-1: 2 threads a run, 123 runs per hour"
 
 
+# ---------------------------------------------------------------- percolation
+
+
+def test_the_pass_and_scipy_find_the_same_clusters(peers):
+    percolation = importlib.import_module("percolation")
+    found = {"race": percolation.race(48, 1), "growth": percolation.growth_of_time((16, 32), 1), "thresholds": []}
+    assert len(found["race"]) == 5 and all(row["equal"] for row in found["race"])
+    found |= {"exponent": 1.0, "growth_peak_gib": 0.1, "compiling_seconds": 1.0}
+    assert percolation.words(found).count("True") == 5
+    for row in found["race"]:
+        row["times"] = 60 if row["rival"] == "scipy.sparse.csgraph" else 5
+    assert percolation.passed(found)
+    found["race"][0]["times"] = 40
+    assert not percolation.passed(found)
+    found["race"][0] |= {"times": 60, "equal": False}
+    assert not percolation.passed(found)
+
+
 # ---------------------------------------------------------------- contestants
 
 

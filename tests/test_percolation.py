@@ -109,25 +109,24 @@ def test_a_diagonal_stripe_goes_round_both_ways_and_a_row_one_way():
     assert clusters.grow(np.arange(12) * 12 + 3, (12, 12), percolation.shells(1)).first.tolist() == [13, 12]
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_an_open_lattice_is_crossed_when_one_cluster_touches_opposite_edges(count):
-    rng, shape = np.random.default_rng(0), (11, 8)
+@pytest.mark.parametrize("count, near", [(1, 0), (3, 0), (6, 1)])  # the longest steps are 1, 2 and 3
+def test_an_open_lattice_is_crossed_when_one_cluster_comes_to_opposite_edges(count, near):
+    rng, steps = np.random.default_rng(0), percolation.shells(count)
     for _ in range(10):
         order = rng.permutation(88)
-        first = clusters.grow(order, shape, percolation.shells(count), periodic=False).first
+        first = clusters.grow(order, (11, 8), steps, periodic=False).first
         for n, axis, last in zip(first, (1, 0), (10, 7), strict=True):
             for filled, expected in ((n - 1, False), (n, True)):
-                mask = np.zeros(88, bool)
-                mask[order[:filled]] = True
-                found = clusters.label(mask.reshape(8, 11), percolation.shells(count), periodic=False)
-                ends = set(found.take(0, axis).tolist()) & set(found.take(last, axis).tolist())
-                assert bool(ends - {0}) == expected
+                mask = np.isin(np.arange(88), order[:filled]).reshape(8, 11)
+                found = clusters.label(mask, steps, periodic=False)
+                ends = (found.take(range(k, k + near + 1), axis).ravel().tolist() for k in (0, last - near))
+                assert bool(set.intersection(*map(set, ends)) - {0}) == expected
 
 
 def test_a_race_stops_when_clusters_have_gone_round():
     steps, order = percolation.shells(2), np.arange(400)
     for _ in range(20):
-        first = clusters._grow(order, 20, 20, steps, True, True)[3]
+        first = clusters._grow(order, 20, 20, steps, True, True, *clusters._space(400, True))[3]
         assert sorted(order) == list(range(400)) and (clusters.grow(order, (20, 20), steps).first == first).all()
 
 
@@ -218,6 +217,19 @@ def test_links_of_a_world_are_overlaps_above_theta(sigma, spacing, theta):
         assert (step in found) == expected, step
 
 
+@pytest.mark.parametrize(
+    "sigma, spacing", [(0.2, 1), (0.35, 1), (0.5, 1), ((0.4, 1), 1), (1, 1), (1, 2), (0.6, (1, 2))]
+)
+@pytest.mark.parametrize("theta", [0.005, 0.2])
+def test_links_of_pixels_are_overlaps_of_rendered_images(sigma, spacing, theta):
+    world = World(sigma=sigma, spacing=spacing, size=64)
+    mu, middle = world.lattice(), torch.tensor([[32.0, 32.0]])
+    seen = percolation.rendered_overlap(world, mu, middle)
+    steps = np.rint((mu - middle).numpy() / world.spacing).astype(int)
+    expected = {tuple(step) for step in steps[seen > theta].tolist()} - {(0, 0)}
+    assert {tuple(step) for step in percolation.linked(world, theta, pixels=True).tolist()} == expected
+
+
 # ---------------------------------------------------------------- averages
 
 
@@ -258,12 +270,6 @@ def test_curves_of_a_lattice_are_those_of_independent_fillings():
         low, high = found.interval(name)
         error = np.hypot((high[0] - low[0]) / 4, np.std(values) / np.sqrt(len(values)))
         assert abs(found.mean(name)[0] - np.mean(values)) < 4 * error, name
-
-
-def test_half_is_where_the_largest_cluster_rises_for_good():
-    assert percolation.half(np.array([0, 1, 0.5, 0.3, 0.4, 0.6, 0.9])) == pytest.approx(4.5 / 6)
-    assert percolation.half(np.array([0, 1, 0.5, 0.6])) == 0
-    assert percolation.half(np.array([0, 1, 0.4, 0.3])) == np.inf
 
 
 # ---------------------------------------------------------------- thresholds
@@ -372,6 +378,7 @@ def test_a_number_with_its_error_is_readable():
         (lambda: clusters.first_wraps_of_discs(7, 1), "8 or more"),
         (lambda: percolation.link_radius(1.0, 1.0), "theta between 0 and 1"),
         (lambda: percolation.link_radius(0.0, 0.1), "sigma above 0"),
+        (lambda: percolation.linked(World(spacing=0.5), 0.1, pixels=True), "whole number"),
         (lambda: percolation.neighbours(-1), "not negative"),
         (lambda: percolation.shells(0), "at least 1 shell"),
         (lambda: percolation.curves(8, percolation.shells(1), [0.5], 1), "at least 2 realisations"),

@@ -32,7 +32,8 @@ class Growth:
         Size of the largest cluster, number of clusters, and the sum of the squares of their sizes.
     first : array (2,), int64
         Number of filled sites with which a cluster first went along x and along y all the way: round a periodic
-        lattice, or from one edge to the opposite one of an open lattice. One more than all sites if none did.
+        lattice, or from one edge to the opposite one of an open lattice, where it comes to both as near as half its
+        longest step (with nearest neighbours, it touches them). One more than all sites if none did.
     """
 
     largest: np.ndarray
@@ -75,7 +76,7 @@ def grow(order: np.ndarray, shape: tuple[int, int], offsets: np.ndarray, periodi
     inside = order.ndim == 1 and (not order.size or 0 <= order.min() <= order.max() < columns * rows)
     if not inside or (order.size and np.bincount(order).max() > 1):
         raise BumplabError(f"The order names sites from 0 to {columns * rows - 1}, each at most once.")
-    return Growth(*_grow(order, columns, rows, offsets, periodic, False))
+    return Growth(*_grow(order, columns, rows, offsets, periodic, False, *_space(columns * rows, periodic)))
 
 
 def first_wraps(shape: tuple[int, int], offsets: np.ndarray, realisations: int, seed: int = 0) -> np.ndarray:
@@ -156,6 +157,14 @@ def label(filled: np.ndarray, offsets: np.ndarray, periodic: bool = True) -> np.
     return found
 
 
+def _space(sites: int, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return room for parents, steps and, on an open lattice, the edges that a root's cluster comes to.
+
+    NumPy asks the system for large pages, which compiled code does not; that helps lattices of millions of sites.
+    """
+    return np.empty(sites, np.int32), np.empty(sites, np.int64), np.empty(0 if periodic else sites, np.uint8)
+
+
 def _many(realisations: int) -> int:
     if realisations < 1:
         raise BumplabError(f"Take at least 1 realisation, got {realisations}.")
@@ -211,7 +220,8 @@ def _join(parent, step, edges, tally, one, other, gap):
     tally[2] += 2 * np.int64(parent[one]) * np.int64(parent[other])
     parent[other] += parent[one]
     parent[one], step[one] = other, gap
-    edges[other] |= edges[one]
+    if len(edges):
+        edges[other] |= edges[one]
     tally[1] = max(tally[1], -parent[other])
 
 
@@ -226,17 +236,20 @@ def _note(first, gap, filled):
 
 
 @njit(nogil=True)
-def _grow(order, columns, rows, offsets, periodic, race):
+def _grow(order, columns, rows, offsets, periodic, race, parent, step, edges):
     """Return the four arrays of a Growth.
 
     In a race only the last of them counts: sites are shuffled as they are needed, until clusters went along both axes.
     """
-    parent, step = np.full(columns * rows, _EMPTY, np.int32), np.zeros(columns * rows, np.int64)
-    edges = np.zeros(columns * rows, np.uint8)  # of an open lattice, those that a root's cluster touches
+    parent[:] = _EMPTY
     largest = np.zeros(1 if race else len(order) + 1, np.int64)
     clusters, squares = np.zeros_like(largest), np.zeros_like(largest)
     tally = np.zeros(3, np.int64)  # clusters, largest, squares
     first = np.full(2, len(order) + 1)
+    settled = not periodic  # no way round is left to be found, so that links within a cluster are no news
+    far_x = far_y = 0
+    for k in range(len(offsets)):
+        far_x, far_y = max(far_x, offsets[k, 0]), max(far_y, offsets[k, 1])
     for n in range(len(order)):
         if race:
             other = n + int((len(order) - n) * np.random.random())
@@ -246,7 +259,8 @@ def _grow(order, columns, rows, offsets, periodic, race):
         parent[site] = -1
         tally[0], tally[1], tally[2] = tally[0] + 1, max(tally[1], 1), tally[2] + 1
         if not periodic:
-            edges[site] = (x == 0) + 2 * (x == columns - 1) + 4 * (y == 0) + 8 * (y == rows - 1)
+            edges[site] = (2 * x < far_x) + 2 * (2 * (columns - 1 - x) < far_x)
+            edges[site] += 4 * (2 * y < far_y) + 8 * (2 * (rows - 1 - y) < far_y)
         root, to_root = site, 0  # of the new site
         for k in range(len(offsets)):
             dx, dy = offsets[k, 0], offsets[k, 1]
@@ -257,7 +271,8 @@ def _grow(order, columns, rows, offsets, periodic, race):
             elif u < 0 or v < 0 or u >= columns or v >= rows:
                 continue
             other = v * columns + u
-            if parent[other] == _EMPTY:
+            above = parent[other]
+            if (above == _EMPTY) | (settled & (above == root)):
                 continue
             top, to_top = _find(parent, step, other)
             gap = dx + _ROW * dy + to_top - to_root
@@ -267,6 +282,7 @@ def _grow(order, columns, rows, offsets, periodic, race):
                     root, to_root = top, to_root + gap
             elif gap != 0:
                 _note(first, gap, filled)
+                settled = max(first[0], first[1]) <= filled
         if not periodic:
             touched = edges[root]
             if touched & 3 == 3:
@@ -285,8 +301,9 @@ def _grow_many(seed, realisations, columns, rows, offsets):
     """Return the outcomes (realisations, 2) of races on periodic lattices."""
     np.random.seed(seed)  # of this thread's generator in compiled code
     order, found = np.arange(columns * rows), np.zeros((realisations, 2), np.int64)
+    parent, step, edges = np.empty(len(order), np.int32), np.empty(len(order), np.int64), np.empty(0, np.uint8)
     for k in range(realisations):  # shuffling a shuffled order again is as good as shuffling a new one
-        found[k] = _grow(order, columns, rows, offsets, True, True)[3]
+        found[k] = _grow(order, columns, rows, offsets, True, True, parent, step, edges)[3]
     return found
 
 
@@ -295,7 +312,7 @@ def _grow_discs(side, points):
     """Return how many points it took to go round along x and along y; steps count cells of side 1."""
     cells = np.full((side, side), -1, np.int64)  # the last point of each cell; each point knows the one before it
     before, parent = np.full(len(points), -1, np.int64), np.full(len(points), -1, np.int32)
-    step, edges, tally = np.zeros(len(points), np.int64), np.zeros(len(points), np.uint8), np.zeros(3, np.int64)
+    step, edges, tally = np.zeros(len(points), np.int64), np.empty(0, np.uint8), np.zeros(3, np.int64)
     first = np.full(2, len(points) + 1)
     for n in range(len(points)):
         x, y = points[n]

@@ -15,7 +15,8 @@
     const parent = new Int32Array(sites).fill(-1);
     const size = new Int32Array(sites);
     const oldest = new Int32Array(sites);
-    const edges = new Uint8Array(sites); // touched: left 1, right 2, top 4, bottom 8
+    const edges = new Uint8Array(sites); // as near as half the longest step: left 1, right 2, top 4, bottom 8
+    const [farX, farY] = [0, 1].map((axis) => Math.max(0, ...offsets.map((step) => step[axis])));
     const find = (site) => {
       while (parent[site] !== site) site = parent[site] = parent[parent[site]];
       return site;
@@ -28,7 +29,8 @@
       parent[site] = site;
       size[site] = 1;
       oldest[site] = n;
-      edges[site] = (x === 0) + 2 * (x === columns - 1) + 4 * (y === 0) + 8 * (y === rows - 1);
+      edges[site] = (2 * x < farX) + 2 * (2 * (columns - 1 - x) < farX) +
+        4 * (2 * y < farY) + 8 * (2 * (rows - 1 - y) < farY);
       number++;
       for (const [dx, dy] of offsets) {
         const [u, v] = [x + dx, y + dy];

@@ -72,10 +72,32 @@ def shells(count: int) -> np.ndarray:
     return neighbours(float(np.sqrt(squares[count] + 0.5)))
 
 
-def linked(world: World, theta: float) -> np.ndarray:
-    """Return the steps (z, 2) of a world's lattice to the conditions whose images overlap by more than `theta`."""
+def linked(world: World, theta: float, pixels: bool = False) -> np.ndarray:
+    """Return the steps (z, 2) of a world's lattice to the conditions whose images overlap by more than `theta`.
+
+    Parameters
+    ----------
+    world : World
+        Of bumps.
+    theta : float
+        0 to 1.
+    pixels : bool
+        False: the overlap of ideal Gaussians, see :func:`overlap`. True: that of bumps rendered with their centres on
+        pixels, far from the rim; narrow ones overlap less. This needs a spacing of whole pixels.
+    """
     scaled = tuple(d / s for d, s in zip(world.spacing, world.sigma, strict=True))
-    return neighbours(link_radius(1.0, theta), scaled)
+    ideal = neighbours(link_radius(1.0, theta), scaled)
+    if not pixels:
+        return ideal
+    if any(d % 1 for d in world.spacing):
+        raise BumplabError(f"Bumps sit on pixels where the spacing is a whole number, got {world.spacing}.")
+    steps = neighbours(1.2 * link_radius(1.0, theta) + max(scaled), scaled)  # none further away is linked
+    product = np.ones(len(steps))
+    for away, sigma in zip((steps * world.spacing).T, world.sigma, strict=True):
+        pixel = np.arange(away.min() - 8 * np.ceil(sigma), away.max() + 8 * np.ceil(sigma) + 1)
+        one, others = (np.exp(-((pixel - at) ** 2) / (2 * sigma**2)) for at in (0, away[:, None]))
+        product *= others @ one / (one @ one)
+    return steps[product > theta]
 
 
 # ---------------------------------------------------------------- curves over the filled share
@@ -99,7 +121,7 @@ class Curves:
     clusters : array (realisations, k)
         Number of clusters, per site of the lattice.
     crossing : array (realisations, k)
-        Probability that a cluster goes all the way along x: round a periodic lattice, or from edge to edge.
+        Probability that a cluster goes all the way along x, see :class:`bumplab.clusters.Growth`.
     shape : (int, int)
         Columns and rows.
     """
@@ -179,24 +201,3 @@ def binomial_weights(sites: int, p: np.ndarray) -> csr_array:
     values = np.concatenate([v / v.sum() for v in values])
     starts = np.concatenate([[0], np.cumsum(high - low + 1)])
     return csr_array((values, np.concatenate(columns), starts), shape=(len(p), sites + 1))
-
-
-def half(share: np.ndarray) -> float:
-    """Return the share of filled sites from which on the largest cluster holds half of them for good.
-
-    Parameters
-    ----------
-    share : array (n + 1,)
-        The largest cluster's share of the filled sites with 0, 1, ..., n of n sites filled. One site alone is always
-        its own largest cluster; what counts is the rise at the end.
-
-    Returns
-    -------
-    float
-        0 if it holds half from the first site on, infinity if it does not at the end.
-    """
-    below = np.flatnonzero(share[1:] < 0.5) + 1
-    if not len(below):
-        return 0.0
-    k, n = below[-1], len(share) - 1
-    return float(np.interp(0.5, share[k : k + 2], [k / n, (k + 1) / n])) if k < n else float("inf")

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from IPython.display import HTML
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -128,6 +129,30 @@ def accuracy_map(drawn: Sequence[Evaluation], world: World, axis: Axes | None = 
     y, x = np.nonzero(seen[1:] != seen[:-1])
     axis.hlines((y + 0.5) * d_y, (x - 0.5) * d_x, (x + 0.5) * d_x, color=ORANGE, lw=1.4)
     axis.set(xlabel=r"$\mu_x$ (pixels)", ylabel=r"$\mu_y$ (pixels)")
+    axis.grid(False)
+    return axis
+
+
+def web(labels: np.ndarray, offsets: np.ndarray, axis: Axes | None = None) -> Axes:
+    """Draw the filled sites of an open lattice and the links between them, the largest cluster in blue.
+
+    Parameters
+    ----------
+    labels : array (rows, columns), int
+        Clusters, see :func:`bumplab.clusters.label`.
+    offsets : array (z, 2), int
+        Steps (x, y) to the neighbours of a site.
+    """
+    axis = plt.subplots(figsize=(3.6, 3.6))[1] if axis is None else axis
+    (rows, columns), (y, x) = labels.shape, np.nonzero(labels)
+    ends = []
+    for dx, dy in offsets:
+        near = (0 <= x + dx) & (x + dx < columns) & (0 <= y + dy) & (y + dy < rows)
+        near[near] = labels[y[near] + dy, x[near] + dx] > 0
+        ends.append(np.stack([x, y, x + dx, y + dy], axis=1)[near])
+    axis.add_collection(LineCollection(np.concatenate(ends).reshape(-1, 2, 2), colors=GREY, linewidths=0.7, zorder=1))
+    axis.scatter(x, y, s=12, c=np.where(labels[y, x] == 1, BLUE, ORANGE), linewidths=0, zorder=2)
+    axis.set(aspect="equal", xlim=(-1, columns), ylim=(rows, -1), xlabel=r"$\mu_x / d$", ylabel=r"$\mu_y / d$")
     axis.grid(False)
     return axis
 
