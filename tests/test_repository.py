@@ -203,6 +203,15 @@ def test_every_module_has_its_place():
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_no_docstring_has_bars_that_sphinx_would_take_for_a_substitution(name):
+    tree = ast.parse((ROOT / "src/bumplab" / f"{name}.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            text = re.sub(r"``.*?``", "", ast.get_docstring(node) or "")
+            assert not re.search(r"\|[^\s|](?:[^|\n]*[^\s|])?\|", text), f"{name}, line {node.lineno}"
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_only_from_those_above_it(name):
     path = ROOT / "src/bumplab" / f"{name}.py"
     above = MODULES[: MODULES.index(name)]

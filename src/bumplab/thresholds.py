@@ -178,7 +178,7 @@ def collapse(found: Curves, name: str, critical: float, nu: float = NU, power: f
 
 
 def misfit(lines: Sequence[tuple[np.ndarray, np.ndarray]], reach: float = 1.0) -> float:
-    """Return how far scaled curves lie apart: their standard deviation, on average over |x| <= reach, over their range.
+    """Return how far scaled curves lie apart: their mean standard deviation from -reach to reach, over their range.
 
     0 is one line for all; the range is that of the mean curve from its lowest to its highest value.
     """

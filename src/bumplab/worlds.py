@@ -141,7 +141,7 @@ def rim(width: float) -> Region:
 
 
 def diagonal(width: float) -> Region:
-    """Return the conditions with |mu_x - mu_y| < `width` (pixels)."""
+    """Return the conditions whose mu_x and mu_y differ by less than `width` (pixels)."""
     return _shape("diagonal", width)
 
 
