@@ -1,7 +1,8 @@
 """Newman and Ziff's pass beside scipy: a whole curve over the filled share of a lattice, and how its time grows.
 
 Both give the largest cluster and the number of clusters; scipy at 100 shares, the pass at every number of sites and
-with the moments at which clusters go round. Run ``python benchmarks/percolation.py``; one thread each.
+with the moments at which clusters go round. Both use one thread; the thresholds at the end use all that PyTorch may.
+Run ``python benchmarks/percolation.py``.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from bumplab import clusters, percolation, thresholds
 
 #: Shares of filled sites at which scipy labels the clusters.
 SHARES = np.arange(1, 101) / 100
-#: How many times as fast as scipy the pass has to be, in neighbourhoods beyond scipy.ndimage's reach.
-LEAST = 50
 #: Shells of neighbours: 4, 8 and 24 neighbours.
 SHELLS = (1, 2, 5)
+#: How many times as fast as scipy the pass has to be with 24 neighbours, which scipy.ndimage does not know.
+LEAST = 50
 SIDES = (256, 512, 1024, 2048, 4096)
 
 
@@ -108,8 +109,8 @@ def known_thresholds() -> list[dict[str, Any]]:
     """Return thresholds with their errors, the published values, and the seconds that they took."""
     published = {"4 neighbours": 0.59274605, "8 neighbours": 0.40725395, "discs": thresholds.CRITICAL_DEGREE}
     calls = {
-        "4 neighbours": lambda: thresholds.wraps(64, percolation.shells(1), 300_000),
-        "8 neighbours": lambda: thresholds.wraps(64, percolation.shells(2), 300_000),
+        "4 neighbours": lambda: thresholds.wraps(64, percolation.shells(1), 250_000),
+        "8 neighbours": lambda: thresholds.wraps(64, percolation.shells(2), 250_000),
         "discs": lambda: thresholds.wraps_of_discs(64, 4000),
     }
     rows = []
@@ -137,9 +138,9 @@ def measure(side: int = 1024, sides: tuple[int, ...] = SIDES, repeats: int = 3) 
 
 
 def passed(found: dict[str, Any]) -> bool:
-    """Return whether the pass agrees with scipy everywhere and is fast enough beside its graphs."""
-    graphs = [row for row in found["race"] if row["rival"] == "scipy.sparse.csgraph"]
-    return all(row["equal"] for row in found["race"]) and min(row["times"] for row in graphs) >= LEAST
+    """Return whether the pass agrees with scipy everywhere and is fast enough with 24 neighbours."""
+    wide = [row["times"] for row in found["race"] if row["neighbours"] == 24]
+    return all(row["equal"] for row in found["race"]) and min(wide) >= LEAST
 
 
 def words(found: dict[str, Any]) -> str:
@@ -171,7 +172,7 @@ def main(side: int, largest: int) -> None:
     found = measure(side, tuple(each for each in SIDES if each <= largest))
     print(words(found))
     good = passed(found)
-    print(f"equal to scipy, and {LEAST} times as fast as its graphs or more: {good}")
+    print(f"equal to scipy, and at least {LEAST} times as fast with 24 neighbours: {good}")
     sys.exit(0 if good else 1)
 
 

@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.stats
@@ -15,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from bumplab import clusters, percolation, thresholds
+from bumplab import clusters, percolation, plots, thresholds
 from bumplab.base import BumplabError
 from bumplab.worlds import World
 
@@ -88,6 +89,19 @@ def test_labels_are_those_of_ndimage(count):
     assert len(set(zip(ours.ravel(), theirs.ravel(), strict=True))) == number + 1 == ours.max() + 1
     sizes = np.bincount(ours.ravel())[1:]
     assert (np.diff(sizes) <= 0).all() and (ours > 0).tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_web_draws_every_link_once(count):
+    filled, steps = np.random.default_rng(0).random((12, 20)) < 0.5, percolation.shells(count)
+    axis = plots.web(clusters.label(filled, steps, periodic=False), steps)
+    points = np.stack(np.nonzero(filled), axis=1)
+    expected = {tuple(sorted(map(tuple, points[[a, b], ::-1].tolist())))
+                for a, b in cKDTree(points).query_pairs(np.sqrt(SQUARES[count - 1] + 0.5))}  # fmt: skip
+    drawn = [tuple(sorted(map(tuple, segment.tolist()))) for segment in axis.collections[0].get_segments()]
+    assert len(drawn) == len(set(drawn)) and set(drawn) == expected
+    assert not plots.web(filled.astype(int), np.empty((0, 2), int)).collections[0].get_segments()
+    plt.close("all")
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
@@ -373,7 +387,7 @@ def test_a_number_with_its_error_is_readable():
         (lambda: clusters.grow([0], (3, 3), [[1, 0]], False), "with it its opposite"),
         (lambda: clusters.grow([0], (3, 3), [[0, 0]], False), "but not"),
         (lambda: clusters.grow([0], (4, 4), percolation.shells(3)), "shorter than half a side"),
-        (lambda: clusters.grow([0], (0, 4), percolation.shells(1), False), "sites"),
+        (lambda: clusters.grow([0], (0, 4), percolation.shells(1), False), "columns and rows"),
         (lambda: clusters.first_wraps((9, 9), percolation.shells(1), 0), "at least 1 realisation"),
         (lambda: clusters.first_wraps_of_discs(7, 1), "8 or more"),
         (lambda: percolation.link_radius(1.0, 1.0), "theta between 0 and 1"),

@@ -26,8 +26,8 @@ LEAST_COMPARED = 6  # outputs of a chapter that nbval compares
 BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "pytest", "ruff", "nbconvert"}
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
-    "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "runs", "probe",
-    "ideals", "geometry", "factorization", "topology", "curves", "clusters", "percolation", "thresholds", "laws",
+    "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "probe", "geometry", "runs",
+    "ideals", "factorization", "topology", "curves", "clusters", "percolation", "thresholds", "laws",
     "onset", "claims", "results", "plots", "interactive", "filling", "chapters", "grids", "pool", "ensembles",
     "forecast", "sweeps", "__main__",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -23,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from bumplab import __main__, runs
 from bumplab.base import BumplabError
 from bumplab.diffusion import Diffusion
+from bumplab.probe import on_lattice, represent
 from bumplab.runs import StoreError, find, load, load_or_train, planned, recorded_folder, verify
 from bumplab.settings import preset
 from bumplab.train import (
@@ -40,6 +42,7 @@ from bumplab.train import (
     train,
 )
 from bumplab.unet import UNet
+from bumplab.worlds import World
 
 #: Processes forked from one that has imported the package already: each starts in milliseconds.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -168,12 +171,45 @@ def test_a_run_may_be_kept_without_its_weights(tmp_path, done):
         run.model()
 
 
-def test_a_run_may_be_kept_without_its_snapshots(tmp_path, done, monkeypatch):
-    light = get(tiny(), tmp_path / "light", weights="final")
-    assert light.snapshots == [] and same(light.model(), done.model())
+def test_the_fuller_one_of_two_stores_is_found(tmp_path, done, monkeypatch):
+    get(tiny(), tmp_path / "light", weights="half")
     get(tiny(), tmp_path / "full")
     monkeypatch.setattr(runs, "recorded_folder", lambda: tmp_path / "light")
-    assert find(tiny(), tmp_path / "full").snapshots == [0, 5]  # the fuller one is found
+    assert find(tiny(), tmp_path / "full").snapshots == [0, 5]
+
+
+def test_a_run_may_keep_its_codes_instead_of_its_weights(tmp_path, done):
+    run = get(tiny(), tmp_path, weights="codes")
+    assert set(run.files) == {"history.json", "drawn.safetensors", "codes.safetensors"}
+    with pytest.raises(StoreError, match="was recorded without its weights"):
+        run.model()
+    assert run.codes.keys() == done.codes.keys() == {"first", "last"}
+    side = tiny().world.size
+    for name, code in run.codes.items():
+        assert code.shape == (side, side, 8)
+        np.testing.assert_allclose(code, done.codes[name], rtol=2e-3, atol=1e-3 * np.abs(code).max())
+
+
+def test_codes_are_principal_components_of_layer_4_over_the_window():
+    settings = tiny().but(world={"kind": "sos", "margin": 2, "size": 16})
+    model = start(settings).average
+    found, window = runs.codes(model, settings), World(size=16)
+    for name, t in (("first", settings.diffusion.timesteps - 1), ("last", 0)):
+        options = {"t": t, "steps": settings.training.sampler_steps}
+        (said,) = represent(model, settings.world, settings.diffusion, window.lattice() + 2, **options).values()
+        flat = on_lattice(said, window).flatten(0, 1).double()
+        flat = flat - flat.mean(0)
+        values = torch.linalg.svdvals(flat)[:8]
+        code = found[name].reshape(-1, 8)
+        np.testing.assert_allclose(np.linalg.norm(code, axis=0), values, rtol=1e-3, atol=1e-5)
+        kept = torch.cdist(*2 * (torch.from_numpy(code).double(),)).square()
+        assert (kept <= torch.cdist(flat, flat).square() * (1 + 1e-3) + 1e-6).all()
+
+
+def test_codes_of_a_fine_lattice_are_thinned():
+    settings = tiny().but(world={"size": 16, "spacing": [0.1, 1]})
+    code = runs.codes(start(settings).average, settings)["first"]
+    assert code.shape == (52, 16, 8)  # every third of the 155 in the window
 
 
 def test_a_run_may_be_kept_in_half_precision(tmp_path, done):

@@ -19,7 +19,10 @@ from scipy.sparse.csgraph import connected_components
 from bumplab.base import BumplabError
 
 _EMPTY = -(2**31)  # the parent of a site that is not filled; of a root, it is minus the size of its cluster
-_ROW = 2**32  # a step (dx, dy) is one whole number, dx + _ROW dy: read from memory at once, and adding adds both
+# A step (dx, dy) is one number, dx + _ROW dy: read from memory at once, and adding adds both. It is kept modulo 2^32,
+# which does no harm: what has to be told from 0 are ways round the lattice, and those are a few sides long.
+_ROW = 2**16
+_LONGEST = 2**15 - 1  # side
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,7 @@ class Growth:
 
     Attributes
     ----------
-    largest, clusters, squares : arrays (n + 1,), int64
+    largest, clusters, squares : arrays (n + 1,), int
         Size of the largest cluster, number of clusters, and the sum of the squares of their sizes.
     first : array (2,), int64
         Number of filled sites with which a cluster first went along x and along y all the way: round a periodic
@@ -162,7 +165,7 @@ def _space(sites: int, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
     NumPy asks the system for large pages, which compiled code does not; that helps lattices of millions of sites.
     """
-    return np.empty(sites, np.int32), np.empty(sites, np.int64), np.empty(0 if periodic else sites, np.uint8)
+    return np.empty(sites, np.int32), np.empty(sites, np.int32), np.empty(0 if periodic else sites, np.uint8)
 
 
 def _many(realisations: int) -> int:
@@ -174,8 +177,8 @@ def _many(realisations: int) -> int:
 def _checked(shape: tuple[int, int], offsets: np.ndarray, periodic: bool) -> np.ndarray:
     """Return the offsets (z, 2), int64, if they are a neighbourhood that fits the lattice."""
     offsets = np.ascontiguousarray(offsets, dtype=np.int64).reshape(-1, 2)
-    if min(shape) < 1 or shape[0] * shape[1] >= 2**31:
-        raise BumplabError(f"A lattice has 1 to 2^31 - 1 sites, got {shape[0]} columns and {shape[1]} rows.")
+    if not 1 <= min(shape) <= max(shape) <= _LONGEST:
+        raise BumplabError(f"A lattice has 1 to {_LONGEST:,} columns and rows, got {shape[0]} and {shape[1]}.")
     steps = set(map(tuple, offsets.tolist()))
     if (0, 0) in steps or len(steps) < len(offsets) or {(-x, -y) for x, y in steps} != steps:
         raise BumplabError("A neighbourhood holds every step once and with it its opposite, but not (0, 0).")
@@ -242,8 +245,8 @@ def _grow(order, columns, rows, offsets, periodic, race, parent, step, edges):
     In a race only the last of them counts: sites are shuffled as they are needed, until clusters went along both axes.
     """
     parent[:] = _EMPTY
-    largest = np.zeros(1 if race else len(order) + 1, np.int64)
-    clusters, squares = np.zeros_like(largest), np.zeros_like(largest)
+    length = 1 if race else len(order) + 1
+    largest, clusters, squares = np.zeros(length, np.int32), np.zeros(length, np.int32), np.zeros(length, np.int64)
     tally = np.zeros(3, np.int64)  # clusters, largest, squares
     first = np.full(2, len(order) + 1)
     settled = not periodic  # no way round is left to be found, so that links within a cluster are no news
@@ -275,7 +278,7 @@ def _grow(order, columns, rows, offsets, periodic, race, parent, step, edges):
             if (above == _EMPTY) | (settled & (above == root)):
                 continue
             top, to_top = _find(parent, step, other)
-            gap = dx + _ROW * dy + to_top - to_root
+            gap = np.int32(dx + _ROW * dy + to_top - to_root)
             if top != root:
                 _join(parent, step, edges, tally, root, top, gap)
                 if parent[root] >= 0:
@@ -301,7 +304,7 @@ def _grow_many(seed, realisations, columns, rows, offsets):
     """Return the outcomes (realisations, 2) of races on periodic lattices."""
     np.random.seed(seed)  # of this thread's generator in compiled code
     order, found = np.arange(columns * rows), np.zeros((realisations, 2), np.int64)
-    parent, step, edges = np.empty(len(order), np.int32), np.empty(len(order), np.int64), np.empty(0, np.uint8)
+    parent, step, edges = np.empty(len(order), np.int32), np.empty(len(order), np.int32), np.empty(0, np.uint8)
     for k in range(realisations):  # shuffling a shuffled order again is as good as shuffling a new one
         found[k] = _grow(order, columns, rows, offsets, True, True, parent, step, edges)[3]
     return found
@@ -312,7 +315,7 @@ def _grow_discs(side, points):
     """Return how many points it took to go round along x and along y; steps count cells of side 1."""
     cells = np.full((side, side), -1, np.int64)  # the last point of each cell; each point knows the one before it
     before, parent = np.full(len(points), -1, np.int64), np.full(len(points), -1, np.int32)
-    step, edges, tally = np.zeros(len(points), np.int64), np.empty(0, np.uint8), np.zeros(3, np.int64)
+    step, edges, tally = np.zeros(len(points), np.int32), np.empty(0, np.uint8), np.zeros(3, np.int64)
     first = np.full(2, len(points) + 1)
     for n in range(len(points)):
         x, y = points[n]
@@ -325,7 +328,7 @@ def _grow_discs(side, points):
                     away_x, away_y = points[other, 0] + i + dx - u - x, points[other, 1] + j + dy - v - y
                     if away_x**2 + away_y**2 < 1:
                         (root, to_root), (top, to_top) = _find(parent, step, n), _find(parent, step, other)
-                        gap = dx + _ROW * dy + to_top - to_root
+                        gap = np.int32(dx + _ROW * dy + to_top - to_root)
                         if top != root:
                             _join(parent, step, edges, tally, root, top, gap)
                         elif gap != 0:

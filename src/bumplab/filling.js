@@ -87,7 +87,7 @@
       [0, 0.5, 1].map((v) => text(-6, height * (1 - v) + 4, v, 'text-anchor="end"') +
         text(width * v, height + 14, v, 'text-anchor="middle"')).join("") +
       text(width / 2, height + 26, "share of sites filled", 'text-anchor="middle"') +
-      text(-24, height / 2, "share in the largest cluster", `text-anchor="middle" transform="rotate(-90 -24 ${height / 2})"`) +
+      text(-31, height / 2, "share in the largest cluster", `text-anchor="middle" transform="rotate(-90 -31 ${height / 2})"`) +
       `<polyline points="${line(curve)}" fill="none" stroke="#ccc" stroke-width="2"/>` +
       `<polyline points="${line(done)}" fill="none" stroke="${colour}" stroke-width="2.5"/>` +
       (p ? `<circle cx="${width * p}" cy="${height * (1 - share)}" r="4.5" fill="${colour}"/>` : "");

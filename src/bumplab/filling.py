@@ -124,7 +124,7 @@ class Filling:
 <img class="still" alt="{html.escape(str(self))}" src="data:image/webp;base64,{still}">
 <div class="live" hidden><div class="title">{html.escape(self.title)}</div>
 <div class="views"><canvas width="{columns}" height="{rows}" role="img" aria-label="the lattice"></canvas>
-<svg viewBox="-34 -8 250 236" role="img" aria-label="share of the largest cluster against the share filled"></svg></div>
+<svg viewBox="-42 -8 258 236" role="img" aria-label="share of the largest cluster against the share filled"></svg></div>
 <div class="controls"><button class="play" type="button">fill</button>
 <input class="moment" type="range" min="0" max="{columns * rows}" value="{round(self.start * columns * rows)}"
 aria-label="sites filled"><label>linked: <select>{choices}</select></label></div>

@@ -145,8 +145,8 @@ def web(labels: np.ndarray, offsets: np.ndarray, axis: Axes | None = None) -> Ax
     """
     axis = plt.subplots(figsize=(3.6, 3.6))[1] if axis is None else axis
     (rows, columns), (y, x) = labels.shape, np.nonzero(labels)
-    ends = []
-    for dx, dy in offsets:
+    ends = [np.empty((0, 4), int)]
+    for dx, dy in offsets[offsets @ [1, 2 * columns] > 0]:  # each link once
         near = (0 <= x + dx) & (x + dx < columns) & (0 <= y + dy) & (y + dy < rows)
         near[near] = labels[y[near] + dy, x[near] + dx] > 0
         ends.append(np.stack([x, y, x + dx, y + dy], axis=1)[near])

@@ -6,9 +6,10 @@ A run is a folder named by its id::
     weights.safetensors        averaged weights
     history.json               loss and accuracy through training
     drawn.safetensors          what was drawn for every condition of the final measurement: count, error, category
+    codes.safetensors          what layer 4 says of every condition, for runs that keep this instead of weights
     snapshot-STEP.safetensors  averaged weights after STEP steps in half precision, where the settings ask for them
 
-The plan of recorded runs says which of them keep their weights.
+The plan of recorded runs says which of them keep their weights or their codes.
 
 Recorded runs come with the book (``book/runs``); new ones go to a cache of the user's. Nothing is loaded that
 does not match its checksum and its settings, and loading executes no code.
@@ -20,6 +21,7 @@ import copy
 import hashlib
 import itertools
 import json
+import math
 import os
 import platform
 import shutil
@@ -41,11 +43,13 @@ from safetensors.torch import save as save_tensors
 import bumplab
 from bumplab.base import BumplabError, atomic_write
 from bumplab.evaluate import Evaluation, Found
+from bumplab.geometry import project
+from bumplab.probe import represent
 from bumplab.settings import TRAINER_VERSION, Settings, preset, put
 from bumplab.train import CHECKPOINT, State, drawn, save_weights, snapshot_name, summary, train
 from bumplab.unet import UNet
 
-WEIGHTS, DRAWN = "weights.safetensors", "drawn.safetensors"
+WEIGHTS, DRAWN, CODES = "weights.safetensors", "drawn.safetensors", "codes.safetensors"
 #: The final accuracy is measured on at most this many conditions, evenly spread.
 MEASURED = 4096
 
@@ -123,6 +127,16 @@ class Run:
                 mu, Found(count.long(), centre), error.float(), axis.long(), axis.long().amin(1)
             )  # fmt: skip
         return found
+
+    @cached_property
+    def codes(self) -> dict[str, np.ndarray]:
+        """What layer 4 says of each condition whose centre is in the window, see :func:`codes`.
+
+        As recorded, in half precision; runs recorded without it are asked again.
+        """
+        if CODES not in self.files:
+            return codes(self.model(), self.settings)
+        return {name: code.float().numpy() for name, code in load_tensors(self._read(CODES)).items()}
 
     def _read(self, name: str) -> bytes:
         path = self.folder / name
@@ -227,9 +241,9 @@ def load_or_train(
         Where a trained run goes; the user's cache unless given.
     device, precision, progress
         See :func:`bumplab.train.train`.
-    weights : {"all", "final", "half", "none"}
-        Which weights of a trained run are kept: all of them, those at its end without its snapshots, those in half
-        precision, or none at all, only settings, history, accuracy and what was drawn.
+    weights : {"all", "half", "codes", "none"}
+        What a trained run keeps beside settings, history, accuracy and what was drawn: all its weights; those at its
+        end, in half precision; no weights but its :attr:`Run.codes`; nothing.
 
     Notes
     -----
@@ -276,7 +290,7 @@ def keep(state: State, store: Path, drawn: dict[str, Evaluation], weights: str =
     store : Path
     drawn : dict
         See :func:`final`.
-    weights : {"all", "final", "half", "none"}
+    weights : {"all", "half", "codes", "none"}
         See :func:`load_or_train`.
     """
     settings, work = state.settings, work_folder(state.settings, store)
@@ -288,9 +302,15 @@ def keep(state: State, store: Path, drawn: dict[str, Evaluation], weights: str =
         tensors[f"{part}/axis"] = result.axis_category.to("cpu", torch.int8)
     atomic_write(work / DRAWN, save_tensors(tensors))
     names = ["history.json", DRAWN]
-    if weights != "none":
+    if weights in ("all", "half"):
         save_weights(state.average, work / WEIGHTS, torch.float16 if weights == "half" else torch.float32)
         names += [WEIGHTS]
+    if weights == "codes":
+        said = {
+            name: torch.from_numpy(code).half().contiguous() for name, code in codes(state.average, settings).items()
+        }
+        atomic_write(work / CODES, save_tensors(said))
+        names += [CODES]
     if weights == "all":
         names += map(snapshot_name, settings.training.snapshots)
     content = {
@@ -330,8 +350,30 @@ def final(model: UNet, settings: Settings, device: torch.device | str = "cpu") -
     return {name: drawn(model, settings, mu.to(device)) for name, mu in settings.world.parts(MEASURED).items()}
 
 
+def codes(model: UNet, settings: Settings) -> dict[str, np.ndarray]:
+    """Return the first eight principal components of layer 4, over the conditions whose centre is in the window.
+
+    Returns
+    -------
+    dict of str to array (n_x, n_y, 8), float32
+        ``"first"`` at the first timestep of generation, where the input is noise, the same for all conditions;
+        ``"last"`` at the last one, t = 0, where it is the image that the network has generated by then.
+
+    Of a finer lattice than 64 x 64, every second value along an axis, or every third, and so on, so that 64 are enough.
+    """
+    world, last = settings.world, settings.diffusion.timesteps - 1
+    inside = [values[world.within(values)] for values in map(world.axis, (0, 1))]
+    x, y = (values[:: math.ceil(len(values) / 64)] for values in inside)
+    asked = model, world, settings.diffusion, torch.cartesian_prod(x, y)
+    found = {}
+    for name, t in (("first", last), ("last", 0)):
+        (said,) = represent(*asked, (4,), t=t, steps=settings.training.sampler_steps).values()
+        found[name] = project(said.numpy().reshape(len(x), len(y), -1), 8).astype(np.float32)
+    return found
+
+
 def planned(path: Path | None = None) -> dict[Settings, str]:
-    """Return the runs that the book records, from ``book/runs/plan.json``: settings to the weights that are kept.
+    """Return the runs that the book records, from ``book/runs/plan.json``: settings to what of the weights is kept.
 
     The plan lists presets with changes and a grid; every combination of the grid's values is a run.
 

@@ -178,9 +178,9 @@ def collapse(found: Curves, name: str, critical: float, nu: float = NU, power: f
 
 
 def misfit(lines: Sequence[tuple[np.ndarray, np.ndarray]], reach: float = 1.0) -> float:
-    """Return how far scaled curves lie apart: their mean standard deviation from -reach to reach, over their range.
+    """Return how far scaled curves lie apart: their mean standard deviation over their range; 0 is one line for all.
 
-    0 is one line for all; the range is that of the mean curve from its lowest to its highest value.
+    Both are taken for x from -`reach` to `reach`; the range is that of the mean curve.
     """
     grid = np.linspace(-reach, reach, 41)
     if any(x[0] > -reach or x[-1] < reach for x, _ in lines):
