@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bumplab.base import BumplabError
-from bumplab.geometry import project
+from bumplab.geometry import centre, project
 
 #: The overlap of every torus in 3D, whatever its radii; see :class:`Scores`.
 TORUS3D_OVERLAP = 1 / np.sqrt(3)
@@ -22,12 +22,13 @@ _NOTHING = 1e-12
 
 
 def _lattice(r: np.ndarray) -> np.ndarray:
-    """Return `r`, centred and turned into as few dimensions as hold it; angles and distances stay."""
+    """Return `r` centred; more dimensions than conditions are turned into as many, angles and distances stay."""
     if np.ndim(r) != 3 or min(np.shape(r)[:2]) < 4:
         raise BumplabError(
             f"This needs a representation (n_x, n_y, D), x first, of at least 4 x 4 conditions, got {np.shape(r)}."
         )
-    return project(r, None)
+    n_x, n_y, dimensions = np.shape(r)
+    return project(r, None) if dimensions > n_x * n_y else centre(r, lattice=True)
 
 
 # ---------------------------------------------------------------- distributions of cosines

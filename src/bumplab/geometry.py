@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, eigvalsh
 from scipy.special import digamma
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
@@ -18,8 +18,14 @@ from sklearn.neighbors import NearestNeighbors
 from bumplab.base import BumplabError
 
 
-def _points(r: np.ndarray, lattice: bool = False) -> np.ndarray:
-    """Return `r` checked and centred, float64: (n_x, n_y, D) for a lattice, else (n, D)."""
+def centre(r: np.ndarray, lattice: bool = False) -> np.ndarray:
+    """Return `r` checked and centred, float64: (n_x, n_y, D) for a lattice, else (n, D).
+
+    Raises
+    ------
+    BumplabError
+        If `r` has another shape, holds NaN or infinity, or all its vectors are the same.
+    """
     r = np.array(r, dtype=np.float64)
     if r.ndim != 3 and (lattice or r.ndim != 2):
         shape = "(n_x, n_y, D), x first" if lattice else "(n_x, n_y, D) or (n, D)"
@@ -33,21 +39,9 @@ def _points(r: np.ndarray, lattice: bool = False) -> np.ndarray:
     return points.reshape(r.shape) if lattice else points
 
 
-def _principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return centred points (n, D) along their principal axes, (n, min(n, D)), and the variances, descending.
-
-    The eigenvectors of the smaller of the two product matrices serve, so n = 1,000 and D = 60,000 is quick.
-    """
-    n, dimensions = points.shape
-    if n <= dimensions:
-        squares, vectors = eigh(points @ points.T)
-        coordinates = vectors * np.sqrt(squares.clip(0))
-    else:
-        squares, vectors = eigh(points.T @ points)
-        coordinates = points @ vectors
-    coordinates, squares = coordinates[:, ::-1], squares[::-1].clip(0)
-    largest = np.abs(coordinates).argmax(axis=0)  # signs are arbitrary: make each axis' largest entry positive
-    return coordinates * np.where(coordinates[largest, range(coordinates.shape[1])] < 0, -1, 1), squares / n
+def _products(points: np.ndarray) -> np.ndarray:
+    """Return the smaller product matrix of centred points (n, D); its eigenvalues are n times the variances."""
+    return points @ points.T if len(points) <= points.shape[1] else points.T @ points
 
 
 # ---------------------------------------------------------------- dimension
@@ -55,7 +49,7 @@ def _principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def spectrum(r: np.ndarray) -> np.ndarray:
     """Return each principal component's share of the variance, descending, (min(n, D),); the sum is 1."""
-    variances = _principal(_points(r))[1]
+    variances = eigvalsh(_products(centre(r)))[::-1].clip(0)
     return variances / variances.sum()
 
 
@@ -67,7 +61,15 @@ def project(r: np.ndarray, components: int | None) -> np.ndarray:
     """
     if components is not None and components < 1:
         raise BumplabError(f"Keep at least 1 principal component, got {components}.")
-    coordinates = _principal(_points(r))[0][:, :components]
+    points = centre(r)
+    squares, vectors = eigh(_products(points))
+    if len(points) <= points.shape[1]:
+        coordinates = vectors * np.sqrt(squares.clip(0))
+    else:
+        coordinates = points @ vectors
+    coordinates = coordinates[:, ::-1][:, :components]
+    largest = np.abs(coordinates).argmax(axis=0)  # signs are arbitrary: make each axis' largest entry positive
+    coordinates = coordinates * np.where(coordinates[largest, range(coordinates.shape[1])] < 0, -1, 1)
     return coordinates.reshape(*np.shape(r)[:-1], -1)
 
 
@@ -156,7 +158,7 @@ def linear_readout(
     -----
     Random folds ask for values of x that other y have shown. They do not ask for new values of x.
     """
-    points, mu = _points(r), np.array(mu, dtype=np.float64)
+    points, mu = centre(r), np.array(mu, dtype=np.float64)
     mu = mu.reshape(-1, mu.shape[-1]) if mu.ndim in (2, 3) else mu
     if mu.ndim != 2 or len(mu) != len(points) or not np.isfinite(mu).all():
         raise BumplabError(f"mu holds finite features for each of the {len(points)} conditions, got shape {mu.shape}.")
@@ -168,7 +170,7 @@ def linear_readout(
     if folds is None:
         predicted = LinearRegression().fit(points, flat).predict(points)
     else:
-        points = _principal(points)[0]  # the ridge does not see this rotation, and D becomes at most n
+        points = project(points, None)  # the ridge does not see this rotation, and D becomes at most n
         points /= np.sqrt((points**2).sum(axis=1).mean())
         model = RidgeCV(alphas=len(points) * np.logspace(-10, 1, 23))
         split = KFold(folds, shuffle=True, random_state=seed)
@@ -214,7 +216,7 @@ def additive_fit(r: np.ndarray) -> AdditiveFit:
     Interaction is 0 for Clifford and one-hot, (r^2 / 2) / (R^2 + r^2) for the torus in 3D, and
     (n_x - 1)(n_y - 1) / (n_x n_y - 1) for the conjunctive code, where every part is like noise.
     """
-    centred = _points(r, lattice=True)
+    centred = centre(r, lattice=True)
     f, g = centred.mean(axis=1), centred.mean(axis=0)
     x, y = (f**2).sum(axis=1).mean(), (g**2).sum(axis=1).mean()
     total = (centred**2).sum(axis=2).mean()

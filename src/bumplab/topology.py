@@ -133,6 +133,32 @@ def _gap(points: np.ndarray) -> float:
     return float(np.linalg.norm(diagonals, axis=3).max()) / 2
 
 
+def _sample(
+    r: np.ndarray, components: int | None, landmarks: int, coefficients: int, dimensions: int
+) -> tuple[np.ndarray, dict]:
+    """Return the distances between landmarks (m, m), and what :class:`Persistence` tells of them."""
+    if dimensions not in (0, 1, 2) or landmarks < 4:
+        raise BumplabError(f"Use homology up to 0, 1 or 2 and at least 4 landmarks, got {dimensions} and {landmarks}.")
+    if not 2 <= coefficients < 100 or any(coefficients % k == 0 for k in range(2, coefficients)):
+        raise BumplabError(f"The coefficients are a prime below 100, got {coefficients}.")
+    points = project(r, components)
+    if points[..., 0].size < 4 or min(points.shape[:-1]) < 2:
+        raise BumplabError(f"Homology needs 4 points or more, and 2 or more along x and y, got {points.shape[:-1]}.")
+    gap = _gap(points)
+    points = points.reshape(-1, points.shape[-1])
+    chosen, cover = farthest_points(points, min(landmarks, len(points)))
+    scale = 2 * float(cover + gap if np.ndim(r) == 3 else np.hypot(cover, gap))
+    distances = cdist(points[chosen], points[chosen])
+    enclosing = float(distances.max(axis=1).min())
+    told = {"scale": scale, "cover": cover, "gap": gap, "enclosing": enclosing, "landmarks": chosen}
+    return distances, {**told, "components": components, "coefficients": coefficients}
+
+
+def _bars(distances: np.ndarray, threshold: float, coefficients: int, dimensions: int) -> tuple[np.ndarray, ...]:
+    found = ripser(distances, distance_matrix=True, maxdim=dimensions, thresh=threshold, coeff=coefficients)
+    return tuple(found["dgms"])
+
+
 def persistence(
     r: np.ndarray,
     components: int | None = 6,
@@ -154,8 +180,8 @@ def persistence(
     landmarks : int
         Farthest points that stand for all; fewer points stand for themselves.
     threshold : float, optional
-        Longest edge, in the units of `r`. If not given: the 0.3 quantile of the distances between landmarks, or what
-        :meth:`Persistence.betti` needs if that is more. Time and memory grow steeply with it.
+        Longest edge, in the units of `r`. If not given: what :meth:`Persistence.betti` needs, or the 0.3 quantile of
+        the distances between landmarks where it needs none. Time and memory grow steeply with it.
     coefficients : int
         Prime p below 100 of the field Z/p: 2 and 3 tell a Klein bottle, (1, 2, 1) and (1, 1, 0), from a torus.
     dimensions : int
@@ -166,24 +192,47 @@ def persistence(
     BumplabError
         If a parameter is out of its range, or the representation is not a cloud of at least 4 finite points.
     """
-    if dimensions not in (0, 1, 2) or landmarks < 4:
-        raise BumplabError(f"Use homology up to 0, 1 or 2 and at least 4 landmarks, got {dimensions} and {landmarks}.")
-    if not 2 <= coefficients < 100 or any(coefficients % k == 0 for k in range(2, coefficients)):
-        raise BumplabError(f"The coefficients are a prime below 100, got {coefficients}.")
-    points = project(r, components)
-    if points[..., 0].size < 4 or min(points.shape[:-1]) < 2:
-        raise BumplabError(f"Homology needs 4 points or more, and 2 or more along x and y, got {points.shape[:-1]}.")
-    gap = _gap(points)
-    points = points.reshape(-1, points.shape[-1])
-    chosen, cover = farthest_points(points, min(landmarks, len(points)))
-    scale = 2 * float(cover + gap if np.ndim(r) == 3 else np.hypot(cover, gap))
-    distances = cdist(points[chosen], points[chosen])
-    enclosing = float(distances.max(axis=1).min())
-    if threshold is None:
-        usual = np.quantile(distances[np.triu_indices(len(chosen), 1)], 0.3)
-        needed = min(scale * _FILLED[dimensions], enclosing) if scale < enclosing else 0.0
-        threshold = float(max(usual, needed))
+    distances, told = _sample(r, components, landmarks, coefficients, dimensions)
+    if threshold is None and 0 < told["scale"] < told["enclosing"]:
+        threshold = min(told["scale"] * _FILLED[dimensions], told["enclosing"])
+    elif threshold is None:
+        threshold = float(np.quantile(distances[np.triu_indices(len(distances), 1)], 0.3))
     if not threshold > 0:
         raise BumplabError(f"The threshold is a length above 0, got {threshold:g}.")
-    bars = ripser(distances, distance_matrix=True, maxdim=dimensions, thresh=threshold, coeff=coefficients)["dgms"]
-    return Persistence(tuple(bars), threshold, scale, cover, gap, enclosing, chosen, components, coefficients)
+    return Persistence(_bars(distances, threshold, coefficients, dimensions), threshold, **told)
+
+
+def _core(distances: np.ndarray, scale: float) -> np.ndarray:
+    """Return indices of the landmarks that hold the homology from length `scale` on.
+
+    A landmark goes if another one is, at each length from `scale` on, joined to all that it is joined to: the complexes
+    then shrink onto the rest, and the bars beyond `scale` stay (strong collapses, Barmak and Minian 2012).
+    """
+    lengths = np.maximum(distances, scale)
+    kept, before = np.arange(len(lengths)), len(lengths) + 1
+    while len(kept) < before:
+        before = len(kept)
+        for point in kept:
+            near = kept[(lengths[point, kept] == scale) & (kept != point)]
+            if (lengths[np.ix_(near, kept)] <= lengths[point, kept]).all(axis=1).any():
+                kept = kept[kept != point]
+    return kept
+
+
+def betti(
+    r: np.ndarray, components: int | None = 6, landmarks: int = 300, coefficients: int = 2, dimensions: int = 2
+) -> tuple[int, ...]:
+    """Return the Betti numbers of a representation: those of ``persistence(...).betti()``, without the diagrams.
+
+    Landmarks that the count can do without are dropped first. Next to none are left of a cloud without holes, whose
+    diagrams take longest. Parameters and errors are those of :func:`persistence`.
+    """
+    distances, told = _sample(r, components, landmarks, coefficients, dimensions)
+    scale, enclosing = told["scale"], told["enclosing"]
+    if scale >= enclosing:
+        return (1,) + (0,) * dimensions
+    core = _core(distances, scale)
+    lengths = np.maximum(distances, scale)[np.ix_(core, core)]
+    np.fill_diagonal(lengths, 0)
+    threshold = min(scale * _FILLED[dimensions], enclosing)
+    return Persistence(_bars(lengths, threshold, coefficients, dimensions), threshold, **told).betti()

@@ -300,7 +300,7 @@ def drive(
 
 def _log(state: State) -> float:
     since = state.step - (state.history["loss"][-1][0] if state.history["loss"] else 0)
-    loss = float(state.loss_sum) / since
+    loss = float(f"{float(state.loss_sum) / since:.6g}")  # more digits would be noise, and room in every history
     state.history["loss"].append([state.step, loss])
     state.loss_sum.zero_()
     if not math.isfinite(loss):
