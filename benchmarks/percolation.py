@@ -109,8 +109,8 @@ def known_thresholds() -> list[dict[str, Any]]:
     """Return thresholds with their errors, the published values, and the seconds that they took."""
     published = {"4 neighbours": 0.59274605, "8 neighbours": 0.40725395, "discs": thresholds.CRITICAL_DEGREE}
     calls = {
-        "4 neighbours": lambda: thresholds.wraps(64, percolation.shells(1), 250_000),
-        "8 neighbours": lambda: thresholds.wraps(64, percolation.shells(2), 250_000),
+        "4 neighbours": lambda: thresholds.wraps(64, percolation.shells(1), 150_000),
+        "8 neighbours": lambda: thresholds.wraps(64, percolation.shells(2), 150_000),
         "discs": lambda: thresholds.wraps_of_discs(64, 4000),
     }
     rows = []
