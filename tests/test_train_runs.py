@@ -190,6 +190,12 @@ def test_a_run_may_keep_its_codes_instead_of_its_weights(tmp_path, done):
         np.testing.assert_allclose(code, done.codes[name], rtol=2e-3, atol=1e-3 * np.abs(code).max())
 
 
+def test_an_unknown_way_of_keeping_weights_is_refused_before_training(tmp_path):
+    with pytest.raises(BumplabError, match=r"^A run cannot keep 'final' of its weights: use all, half, codes, none\.$"):
+        get(tiny(), tmp_path, weights="final")
+    assert not list(tmp_path.iterdir())
+
+
 def test_codes_are_principal_components_of_layer_4_over_the_window():
     settings = tiny().but(world={"kind": "sos", "margin": 2, "size": 16})
     model = start(settings).average
