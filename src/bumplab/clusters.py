@@ -215,17 +215,19 @@ def _find(parent, step, site):
 
 
 @njit(nogil=True)
-def _join(parent, step, edges, tally, one, other, gap):
-    """Let the smaller of two roots, `other` at the step `gap` from `one`, point to the larger one."""
+def _join(parent, step, one, other, gap):
+    """Let the smaller of two roots, `other` at the step `gap` from `one`, point to the larger one.
+
+    Return the larger one and the step to it from `one`.
+    """
+    both = parent[one] + parent[other]
     if parent[one] < parent[other]:
-        one, other, gap = other, one, -gap
-    tally[0] -= 1
-    tally[2] += 2 * np.int64(parent[one]) * np.int64(parent[other])
-    parent[other] += parent[one]
-    parent[one], step[one] = other, gap
-    if len(edges):
-        edges[other] |= edges[one]
-    tally[1] = max(tally[1], -parent[other])
+        parent[other], step[other] = one, -gap
+        other, gap = one, 0
+    else:
+        parent[one], step[one] = other, gap
+    parent[other] = both
+    return other, gap
 
 
 @njit(nogil=True)
@@ -247,12 +249,14 @@ def _grow(order, columns, rows, offsets, periodic, race, parent, step, edges):
     parent[:] = _EMPTY
     length = 1 if race else len(order) + 1
     largest, clusters, squares = np.zeros(length, np.int32), np.zeros(length, np.int32), np.zeros(length, np.int64)
-    tally = np.zeros(3, np.int64)  # clusters, largest, squares
+    most = count = total = 0  # what these three say so far
     first = np.full(2, len(order) + 1)
     settled = not periodic  # no way round is left to be found, so that links within a cluster are no news
     far_x = far_y = 0
     for k in range(len(offsets)):
         far_x, far_y = max(far_x, offsets[k, 0]), max(far_y, offsets[k, 1])
+    # What a step adds to the number of a site away from the edges, and the step as one number.
+    ahead, ways = offsets[:, 0] + columns * offsets[:, 1], offsets[:, 0] + _ROW * offsets[:, 1]
     for n in range(len(order)):
         if race:
             other = n + int((len(order) - n) * np.random.random())
@@ -260,29 +264,33 @@ def _grow(order, columns, rows, offsets, periodic, race, parent, step, edges):
         site, filled = order[n], n + 1
         x, y = site % columns, site // columns
         parent[site] = -1
-        tally[0], tally[1], tally[2] = tally[0] + 1, max(tally[1], 1), tally[2] + 1
+        most, count, total = max(most, 1), count + 1, total + 1
         if not periodic:
             edges[site] = (2 * x < far_x) + 2 * (2 * (columns - 1 - x) < far_x)
             edges[site] += 4 * (2 * y < far_y) + 8 * (2 * (rows - 1 - y) < far_y)
+        inner = far_x <= x < columns - far_x and far_y <= y < rows - far_y  # all steps stay inside
         root, to_root = site, 0  # of the new site
         for k in range(len(offsets)):
-            dx, dy = offsets[k, 0], offsets[k, 1]
-            u, v = x + dx, y + dy
-            if periodic:
-                u += columns * ((u < 0) - (u >= columns))
-                v += rows * ((v < 0) - (v >= rows))
-            elif u < 0 or v < 0 or u >= columns or v >= rows:
-                continue
-            other = v * columns + u
+            other = site + ahead[k]
+            if not inner:
+                u, v = x + offsets[k, 0], y + offsets[k, 1]
+                if periodic:
+                    u += columns * ((u < 0) - (u >= columns))
+                    v += rows * ((v < 0) - (v >= rows))
+                elif u < 0 or v < 0 or u >= columns or v >= rows:
+                    continue
+                other = v * columns + u
             above = parent[other]
             if (above == _EMPTY) | (settled & (above == root)):
                 continue
             top, to_top = _find(parent, step, other)
-            gap = np.int32(dx + _ROW * dy + to_top - to_root)
+            gap = np.int32(ways[k] + to_top - to_root)
             if top != root:
-                _join(parent, step, edges, tally, root, top, gap)
-                if parent[root] >= 0:
-                    root, to_root = top, to_root + gap
+                count, total = count - 1, total + 2 * np.int64(parent[root]) * np.int64(parent[top])
+                if not periodic:
+                    edges[root] = edges[top] = edges[root] | edges[top]
+                root, gap = _join(parent, step, root, top, gap)
+                most, to_root = max(most, -parent[root]), to_root + gap
             elif gap != 0:
                 _note(first, gap, filled)
                 settled = max(first[0], first[1]) <= filled
@@ -293,7 +301,7 @@ def _grow(order, columns, rows, offsets, periodic, race, parent, step, edges):
             if touched & 12 == 12:
                 first[1] = min(first[1], filled)
         if not race:
-            clusters[filled], largest[filled], squares[filled] = tally[0], tally[1], tally[2]
+            largest[filled], clusters[filled], squares[filled] = most, count, total
         elif max(first[0], first[1]) <= filled:
             break
     return largest, clusters, squares, first
@@ -315,8 +323,7 @@ def _grow_discs(side, points):
     """Return how many points it took to go round along x and along y; steps count cells of side 1."""
     cells = np.full((side, side), -1, np.int64)  # the last point of each cell; each point knows the one before it
     before, parent = np.full(len(points), -1, np.int64), np.full(len(points), -1, np.int32)
-    step, edges, tally = np.zeros(len(points), np.int32), np.empty(0, np.uint8), np.zeros(3, np.int64)
-    first = np.full(2, len(points) + 1)
+    step, first = np.zeros(len(points), np.int32), np.full(2, len(points) + 1)
     for n in range(len(points)):
         x, y = points[n]
         i, j = min(int(x), side - 1), min(int(y), side - 1)
@@ -330,7 +337,7 @@ def _grow_discs(side, points):
                         (root, to_root), (top, to_top) = _find(parent, step, n), _find(parent, step, other)
                         gap = np.int32(dx + _ROW * dy + to_top - to_root)
                         if top != root:
-                            _join(parent, step, edges, tally, root, top, gap)
+                            _join(parent, step, root, top, gap)
                         elif gap != 0:
                             _note(first, gap, n + 1)
                     other = before[other]
