@@ -275,6 +275,30 @@ def test_a_damaged_run_has_failed(tmp_path):
     assert list(table["status"]) == ["failed", "known"] and "is not the file that was recorded" in table["error"][0]
 
 
+def test_the_runs_behind_a_chapter_are_gathered_trained_afresh_or_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
+    cells = small("seed=0,1")
+    first = sweeps.gather([*cells, *cells], device="cpu")  # equal ones are one run
+    assert list(first) == cells and all(run.settings == each for each, run in first.items())
+    assert capsys.readouterr().out.startswith("2 runs, 0 of them known; 2 to go")
+    assert sweeps.gather(cells, device="cpu") == first
+    assert capsys.readouterr().out == "2 runs, all of them known.\n"
+    afresh = sweeps.gather(cells, True, "cpu")
+    assert capsys.readouterr().out.startswith("2 runs, 0 of them known; 2 to go")
+    for each, run in afresh.items():
+        assert run.accuracy == first[each].accuracy and run.provenance != first[each].provenance
+    (tmp_path / cells[1].id / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(BumplabError, match=r"^1 of 2 runs failed; the first one: .* is not the file that was recorded"):
+        sweeps.gather(cells, device="cpu")
+
+
+def test_a_recorded_run_that_is_trained_afresh_is_the_new_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
+    (asked,) = grids.settings("smoke", {}, {})
+    assert sweeps.gather([asked])[asked].folder.parent == runs.recorded_folder()
+    assert sweeps.gather([asked], True)[asked].folder.parent == tmp_path
+
+
 def test_a_cell_that_takes_its_process_down_is_found_and_the_others_go_on():
     def work(cell):
         if cell == 2:

@@ -32,6 +32,7 @@ ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#BBBBBB"
 
 #: What each category of a generated image looks like, everywhere in the book.
 CATEGORY_COLOURS = dict(zip(CATEGORIES, (GREY, ORANGE, SKY, BLUE), strict=True))
+VERDICT_COLOURS = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION), strict=True))
 
 
 def style() -> None:
@@ -235,18 +236,34 @@ def unet(model: UNet, size: int, axis: Axes | None = None) -> Axes:
     return axis
 
 
-def claims(rows: Sequence[tuple[str, Claim]]) -> None:
+def verdicts(rows: Sequence[tuple[str, Claim]]) -> None:
+    """Draw for each chapter how many of its claims have which verdict."""
+    names = sorted({chapter for chapter, _ in rows})
+    _, axis = plt.subplots(figsize=(6.4, 0.36 * len(names) + 0.9))
+    left = [0] * len(names)
+    for verdict, colour in VERDICT_COLOURS.items():
+        counts = [sum(where == name and claim.verdict == verdict for where, claim in rows) for name in names]
+        axis.barh(names, counts, left=left, color=colour, label=verdict)
+        left = [before + count for before, count in zip(left, counts, strict=True)]
+    axis.invert_yaxis()
+    axis.set_xlabel("claims")
+    axis.grid(axis="y", visible=False)
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    plt.show()
+
+
+def claims(rows: Sequence[tuple[str, Claim]], title: str) -> None:
     """Draw measured intervals beside claimed ranges, one row with its own scale for each claim."""
     figure, axes = plt.subplots(len(rows), 1, figsize=(6.4, 0.62 * len(rows) + 0.3), squeeze=False)
-    colours = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION), strict=True))
+    axes[0, 0].set_title(title, loc="left")
     for axis, (_, claim) in zip(axes[:, 0], rows, strict=True):
         ends = [v for v in (claim.low, claim.high, claim.at_least, claim.at_most) if v is not None]
         pad = 0.25 * (max(ends) - min(ends)) or 0.5 * abs(claim.value) or 1.0
         low, high = min(ends) - pad, max(ends) + pad
         band = (low if claim.at_least is None else claim.at_least, high if claim.at_most is None else claim.at_most)
         axis.axvspan(*band, color=SKY, alpha=0.35, lw=0)
-        axis.plot([claim.low, claim.high], [0, 0], color=colours[claim.verdict])
-        axis.plot(claim.value, 0, "o", color=colours[claim.verdict])
+        axis.plot([claim.low, claim.high], [0, 0], color=VERDICT_COLOURS[claim.verdict])
+        axis.plot(claim.value, 0, "o", color=VERDICT_COLOURS[claim.verdict])
         axis.set(xlim=(low, high), ylim=(-1, 1), yticks=[])
         axis.set_ylabel(claim.name, rotation=0, ha="right", va="center", fontsize=8.5)
         axis.tick_params(labelsize=7.5)

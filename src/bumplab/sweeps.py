@@ -107,6 +107,40 @@ def run(
     return _table(rows, ("device", "precision", "threads", "seconds", "status", "error"), out)
 
 
+def gather(settings: Iterable[Settings], retrain: bool = False, device: str = "auto") -> dict[Settings, runs.Run]:
+    """Return the runs behind a chapter, training those that are not known, after a forecast of how long that takes.
+
+    Parameters
+    ----------
+    settings : iterable of Settings
+        Equal ones are one run.
+    retrain : bool
+        Train all of them afresh into the user's cache, and return these instead of the recorded ones.
+    device : str
+        See :func:`run`.
+
+    Raises
+    ------
+    BumplabError
+        If the device is not there, or a run failed; the others are kept.
+    Interrupted
+        On Ctrl-C; without `retrain`, the same call goes on.
+    """
+    wanted, store = {each.id: each for each in settings}, runs.cache_folder()
+    if retrain:
+        jobs = pool.width(None, device)
+        print(_forecast(wanted, {}, jobs, [], device, "auto"))
+        work = partial(_record, store=store, device=device, precision="auto")
+        outcomes = pool.spread(work, {name: (each, "all") for name, each in wanted.items()}, {}, jobs, unit="run")
+        failed = {name: outcome["error"] for name, outcome in outcomes.items() if outcome["status"] == "failed"}
+    else:
+        table = run(wanted.values(), device=device)
+        failed = dict(table.loc[table["status"] == "failed", ["id", "error"]].to_numpy())
+    if failed:
+        raise BumplabError(f"{len(failed)} of {len(wanted)} runs failed; the first one: {next(iter(failed.values()))}")
+    return {each: runs.load(store / name) if retrain else runs.find(each) for name, each in wanted.items()}
+
+
 def record(
     retrain: bool = False, jobs: int | None = None, device: str = "auto", precision: str = "auto"
 ) -> dict[str, Outcome]:
