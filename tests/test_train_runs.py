@@ -161,7 +161,7 @@ def test_a_run_knows_what_it_drew_with_and_without_its_weights(tmp_path):
 def test_a_run_may_be_kept_without_its_weights(tmp_path, done):
     run = get(tiny(), tmp_path, weights="none")
     assert (
-        set(run.files) == {"history.json", "drawn.safetensors"}
+        set(run.files) == {"history.json", "verdicts.safetensors"}
         and run.history == done.history
         and run.accuracy == done.accuracy
     )
@@ -180,7 +180,7 @@ def test_the_fuller_one_of_two_stores_is_found(tmp_path, done, monkeypatch):
 
 def test_a_run_may_keep_its_codes_instead_of_its_weights(tmp_path, done):
     run = get(tiny(), tmp_path, weights="codes")
-    assert set(run.files) == {"history.json", "drawn.safetensors", "codes.safetensors"}
+    assert set(run.files) == {"history.json", "verdicts.safetensors", "codes.safetensors"}
     with pytest.raises(StoreError, match="was recorded without its weights"):
         run.model()
     assert run.codes.keys() == done.codes.keys() == {"first", "last"}

@@ -5,7 +5,7 @@ A run is a folder named by its id::
     run.json                   settings, provenance, final accuracy, and the SHA-256 of every other file
     weights.safetensors        averaged weights
     history.json               loss and accuracy through training
-    drawn.safetensors          what was drawn for every condition of the final measurement: count, error, category
+    verdicts.safetensors       what was drawn for every condition of the final measurement: error, count, category
     codes.safetensors          what layer 4 says of every condition, for runs that keep this instead of weights
     snapshot-STEP.safetensors  averaged weights after STEP steps in half precision, where the settings ask for them
 
@@ -42,7 +42,7 @@ from safetensors.torch import save as save_tensors
 
 import bumplab
 from bumplab.base import BumplabError, atomic_write
-from bumplab.evaluate import Evaluation, Found
+from bumplab.evaluate import CATEGORIES, Evaluation, Found
 from bumplab.geometry import project
 from bumplab.probe import represent
 from bumplab.settings import TRAINER_VERSION, Settings, preset, put
@@ -51,7 +51,7 @@ from bumplab.unet import UNet
 
 #: What a run may keep of its weights.
 KEPT = ("all", "half", "codes", "none")
-WEIGHTS, DRAWN, CODES = "weights.safetensors", "drawn.safetensors", "codes.safetensors"
+WEIGHTS, VERDICTS, CODES = "weights.safetensors", "verdicts.safetensors", "codes.safetensors"
 #: The final accuracy is measured on at most this many conditions, evenly spread.
 MEASURED = 4096
 
@@ -116,18 +116,17 @@ class Run:
 
         As recorded, centres to a thousandth of their error; runs recorded without it draw again from their weights.
         """
-        if DRAWN not in self.files:
+        if VERDICTS not in self.files:
             return final(self.model(), self.settings)
-        tensors, world = load_tensors(self._read(DRAWN)), self.settings.world
+        tensors, world = load_tensors(self._read(VERDICTS)), self.settings.world
         found = {}
         for part, mu in world.parts(MEASURED).items():
-            count, error, axis = (tensors[f"{part}/{name}"] for name in ("count", "error", "axis"))
-            centre = mu + error.float()
+            error, code = tensors[f"{part}/error"].float(), tensors[f"{part}/code"].long()
+            count, axis = code // len(CATEGORIES), code % len(CATEGORIES)
+            centre = mu + error
             if world.periodic:
                 centre = centre.remainder(world.size)
-            found[part] = Evaluation(
-                mu, Found(count.long(), centre), error.float(), axis.long(), axis.long().amin(1)
-            )  # fmt: skip
+            found[part] = Evaluation(mu, Found(count, centre), error, axis, axis.amin(1))
         return found
 
     @cached_property
@@ -300,14 +299,14 @@ def keep(state: State, store: Path, drawn: dict[str, Evaluation], weights: str =
         See :func:`load_or_train`.
     """
     settings, work = state.settings, work_folder(state.settings, store)
-    atomic_write(work / "history.json", json.dumps(state.history))
+    atomic_write(work / "history.json", json.dumps(state.history, separators=(",", ":")))
     tensors = {}
     for part, result in drawn.items():
-        tensors[f"{part}/count"] = result.found.count.to("cpu", torch.int8)
+        code = len(CATEGORIES) * result.found.count + result.axis_category  # a count is 0, 1 or 2
         tensors[f"{part}/error"] = result.error.to("cpu", torch.float16)
-        tensors[f"{part}/axis"] = result.axis_category.to("cpu", torch.int8)
-    atomic_write(work / DRAWN, save_tensors(tensors))
-    names = ["history.json", DRAWN]
+        tensors[f"{part}/code"] = code.to("cpu", torch.int8)
+    atomic_write(work / VERDICTS, save_tensors(tensors))
+    names = ["history.json", VERDICTS]
     if weights in ("all", "half"):
         save_weights(state.average, work / WEIGHTS, torch.float16 if weights == "half" else torch.float32)
         names += [WEIGHTS]

@@ -331,9 +331,9 @@ def drawn(model: UNet, settings: Settings, mu: torch.Tensor) -> Evaluation:
 
 
 def summary(result: Evaluation) -> dict[str, float]:
-    """Return what :func:`score` says of images that were judged."""
+    """Return what :func:`score` says of images that were judged, shares to six digits."""
     accuracy = {which: result.accuracy(which).value for which in ("joint", "x", "y")}
-    return {**accuracy, **result.shares(), "n": len(result.mu)}
+    return {name: round(share, 6) for name, share in (accuracy | result.shares()).items()} | {"n": len(result.mu)}
 
 
 # ---------------------------------------------------------------- files
