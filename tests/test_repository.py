@@ -27,7 +27,7 @@ BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "py
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
     "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "probe", "geometry", "runs",
-    "ideals", "factorization", "topology", "curves", "clusters", "percolation", "thresholds", "laws",
+    "ideals", "factorization", "topology", "summaries", "curves", "clusters", "percolation", "thresholds", "laws",
     "onset", "claims", "results", "plots", "interactive", "filling", "chapters", "grids", "pool", "ensembles",
     "forecast", "sweeps", "__main__",
 ]  # fmt: skip

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from bumplab.base import BumplabError
+from bumplab.summaries import student
 
 MIME = "application/vnd.bumplab.claim+json"
 VERDICTS = ("reproduced", "partly", "not reproduced")
@@ -125,10 +125,7 @@ def check(
         raise BumplabError(f"Claim {name}: needs finite values, got {values!r}.")
     if at_least is None and at_most is None:
         raise BumplabError(f"Claim {name}: say what is predicted, with at_least or at_most.")
-    mean = float(data.mean())
-    half = float(stats.t.ppf(0.975, data.size - 1) * stats.sem(data)) if data.size > 1 else 0.0
-    ends = np.clip([mean - half, mean + half], *((0, 1) if share else (-np.inf, np.inf)))
-    value, low, high = (round(float(v), digits) + 0.0 for v in (mean, *ends))
+    value, low, high = (round(v, digits) + 0.0 for v in student(data, *((0, 1) if share else ())))
 
     def agrees(v: float) -> bool:
         return (at_least is None or v >= at_least) and (at_most is None or v <= at_most)

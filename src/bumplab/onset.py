@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas
-from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -14,6 +13,7 @@ from scipy.spatial import cKDTree
 from bumplab import clusters, curves
 from bumplab.base import BumplabError
 from bumplab.percolation import linked
+from bumplab.summaries import student
 from bumplab.worlds import World
 
 # ---------------------------------------------------------------- onset
@@ -68,9 +68,7 @@ def _pooled(each: list[float]) -> Onset:
     if 0 in each or np.inf in each:
         value = 0.0 if 0 in each else np.inf
         return Onset(value, value, value, tuple(each))
-    logs = np.log(each)
-    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs) if len(logs) > 1 else 0.0
-    return Onset(*(float(np.exp(logs.mean() + k * half)) for k in (0, -1, 1)), tuple(each))
+    return Onset(*(float(np.exp(value)) for value in student(np.log(each))), tuple(each))
 
 
 # ---------------------------------------------------------------- clusters of conditions and of representations
