@@ -191,7 +191,8 @@ def categories(steps: Sequence[float], shares: Sequence[dict[str, float]], axis:
     axis = plt.subplots(figsize=(6.4, 2.8))[1] if axis is None else axis
     values = [[share[name] for share in shares] for name in CATEGORIES]
     axis.stackplot(steps, values, labels=CATEGORIES, colors=[CATEGORY_COLOURS[name] for name in CATEGORIES])
-    axis.set(xlabel="optimiser steps", ylabel="share of images", ylim=(0, 1), xlim=(steps[0], steps[-1]))
+    axis.set(xlabel="optimiser steps", ylabel="share of images", ylim=(0, 1))
+    axis.margins(x=0)
     axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), reverse=True)
     axis.grid(False)
     return axis
