@@ -135,8 +135,11 @@ def test_snapshots_are_there_and_load(done):
 
 
 def test_a_snapshot_of_the_last_step_is_the_final_network(tmp_path):
-    run = get(tiny(training={"snapshots": (10,)}), tmp_path)
-    assert same(run.model(10), run.model(), torch.float16)
+    asked = tiny(training={"snapshots": (5, 10)})
+    run = get(asked, tmp_path)
+    assert run.snapshots == [5, 10] and same(run.model(10), run.model())
+    assert [path.name for path in run.folder.glob("snapshot-*")] == ["snapshot-00000005.safetensors"]
+    assert get(asked, tmp_path / "half", weights="half").snapshots == [10]
 
 
 def test_a_step_without_a_snapshot_is_refused(done):
@@ -178,20 +181,26 @@ def test_the_fuller_one_of_two_stores_is_found(tmp_path, done, monkeypatch):
     assert find(tiny(), tmp_path / "full").snapshots == [0, 5]
 
 
-def test_a_run_may_keep_its_codes_instead_of_its_weights(tmp_path, done):
-    run = get(tiny(), tmp_path, weights="codes")
-    assert set(run.files) == {"history.json", "verdicts.safetensors", "codes.safetensors"}
-    with pytest.raises(StoreError, match="was recorded without its weights"):
-        run.model()
-    assert run.codes.keys() == done.codes.keys() == {"first", "last"}
-    side = tiny().world.size
-    for name, code in run.codes.items():
-        assert code.shape == (side, side, 8)
-        np.testing.assert_allclose(code, done.codes[name], rtol=2e-3, atol=1e-3 * np.abs(code).max())
+@pytest.mark.parametrize("moment, other", [("first", "last"), ("last", "first")])
+def test_a_run_may_keep_a_code_instead_of_its_weights(tmp_path, done, moment, other):
+    run, side = get(tiny(), tmp_path, weights=moment), tiny().world.size
+    assert set(run.files) == {"history.json", "verdicts.safetensors", "code.safetensors"}
+    for ask in (run.model, lambda: run.code(other)):
+        with pytest.raises(StoreError, match="was recorded without its weights"):
+            ask()
+    kept, fresh = run.code(moment), done.code(moment)
+    assert kept.shape == (side, side, 8)
+    np.testing.assert_allclose(kept, fresh, rtol=2e-3, atol=1e-3 * np.abs(fresh).max())
+    assert not np.allclose(kept, done.code(other), rtol=1e-2, atol=1e-2)
+
+
+def test_a_code_is_of_one_of_two_moments(done):
+    with pytest.raises(BumplabError, match=r"^There is no moment 'noon': use first or last\.$"):
+        done.code("noon")
 
 
 def test_an_unknown_way_of_keeping_weights_is_refused_before_training(tmp_path):
-    with pytest.raises(BumplabError, match=r"^A run cannot keep 'final' of its weights: use all, half, codes, none\.$"):
+    with pytest.raises(BumplabError, match=r"^A run cannot keep 'final' of its weights: use all, .*, none\.$"):
         get(tiny(), tmp_path, weights="final")
     assert not list(tmp_path.iterdir())
 
@@ -199,14 +208,14 @@ def test_an_unknown_way_of_keeping_weights_is_refused_before_training(tmp_path):
 def test_codes_are_principal_components_of_layer_4_over_the_window():
     settings = tiny().but(world={"kind": "sos", "margin": 2, "size": 16})
     model = start(settings).average
-    found, window = runs.codes(model, settings), World(size=16)
+    window = World(size=16)
     for name, t in (("first", settings.diffusion.timesteps - 1), ("last", 0)):
         options = {"t": t, "steps": settings.training.sampler_steps}
         (said,) = represent(model, settings.world, settings.diffusion, window.lattice() + 2, **options).values()
         flat = on_lattice(said, window).flatten(0, 1).double()
         flat = flat - flat.mean(0)
         values = torch.linalg.svdvals(flat)[:8]
-        code = found[name].reshape(-1, 8)
+        code = runs.code(model, settings, name).reshape(-1, 8)
         np.testing.assert_allclose(np.linalg.norm(code, axis=0), values, rtol=1e-3, atol=1e-5)
         kept = torch.cdist(*2 * (torch.from_numpy(code).double(),)).square()
         assert (kept <= torch.cdist(flat, flat).square() * (1 + 1e-3) + 1e-6).all()
@@ -214,7 +223,7 @@ def test_codes_are_principal_components_of_layer_4_over_the_window():
 
 def test_codes_of_a_fine_lattice_are_thinned():
     settings = tiny().but(world={"size": 16, "spacing": [0.1, 1]})
-    code = runs.codes(start(settings).average, settings)["first"]
+    code = runs.code(start(settings).average, settings, "first")
     assert code.shape == (52, 16, 8)  # every third of the 155 in the window
 
 
@@ -639,8 +648,11 @@ def test_exactly_the_planned_runs_are_recorded():
     for settings, weights in planned().items():
         run = load(recorded_folder() / settings.id)
         assert ("weights.safetensors" in run.files) == (weights in ("all", "half"))
-        assert ("codes.safetensors" in run.files) == (weights == "codes")
-        assert run.snapshots == (list(settings.training.snapshots) if weights == "all" else [])
+        assert ("code.safetensors" in run.files) == (weights in runs.MOMENTS)
+        if weights in runs.MOMENTS:
+            assert run.code(weights).shape[-1] == 8
+        kept = {"all": settings.training.snapshots, "half": [settings.training.steps]}.get(weights, [])
+        assert run.snapshots == [step for step in settings.training.snapshots if step in kept]
 
 
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)

@@ -6,10 +6,11 @@ A run is a folder named by its id::
     weights.safetensors        averaged weights
     history.json               loss and accuracy through training
     verdicts.safetensors       what was drawn for every condition of the final measurement: error, count, category
-    codes.safetensors          what layer 4 says of every condition, for runs that keep this instead of weights
-    snapshot-STEP.safetensors  averaged weights after STEP steps in half precision, where the settings ask for them
+    code.safetensors           what layer 4 says of every condition, for runs that keep this instead of weights
+    snapshot-STEP.safetensors  averaged weights after STEP steps in half precision, where the settings ask for them;
+                               those after the last step are weights.safetensors
 
-The plan of recorded runs says which of them keep their weights or their codes.
+The plan of recorded runs says which of them keep their weights or a code.
 
 Recorded runs come with the book (``book/runs``); new ones go to a cache of the user's. Nothing is loaded that
 does not match its checksum and its settings, and loading executes no code.
@@ -50,8 +51,10 @@ from bumplab.train import CHECKPOINT, State, drawn, save_weights, snapshot_name,
 from bumplab.unet import UNet
 
 #: What a run may keep of its weights.
-KEPT = ("all", "half", "codes", "none")
-WEIGHTS, VERDICTS, CODES = "weights.safetensors", "verdicts.safetensors", "codes.safetensors"
+KEPT = ("all", "half", "first", "last", "none")
+#: When layer 4 is asked for its code, see :func:`code`.
+MOMENTS = ("first", "last")
+WEIGHTS, VERDICTS, CODE = "weights.safetensors", "verdicts.safetensors", "code.safetensors"
 #: The final accuracy is measured on at most this many conditions, evenly spread.
 MEASURED = 4096
 
@@ -94,13 +97,13 @@ class Run:
     @property
     def snapshots(self) -> list[int]:
         """Steps for which weights were kept."""
-        return [step for step in self.settings.training.snapshots if snapshot_name(step) in self.files]
+        return [step for step in self.settings.training.snapshots if self._weights(step) in self.files]
 
     def model(self, step: int | None = None, device: str | torch.device = "cpu") -> UNet:
         """Return the network with its final weights, or with those after `step`, ready for use."""
         if step is not None and step not in self.snapshots:
             raise BumplabError(f"Run {self.id} kept no weights after step {step}; it has {self.snapshots or 'none'}.")
-        name = WEIGHTS if step is None else snapshot_name(step)
+        name = self._weights(step)
         if name not in self.files:
             raise StoreError(f"Run {self.id} was recorded without its weights; retrain=True trains it again.")
         model = UNet(self.settings.model)
@@ -109,6 +112,9 @@ class Run:
         except (RuntimeError, SafetensorError):
             raise StoreError(f"{self.folder / name} does not fit the network of its settings.") from None
         return model.to(device).eval().requires_grad_(False)
+
+    def _weights(self, step: int | None) -> str:
+        return WEIGHTS if step in (None, self.settings.training.steps) else snapshot_name(step)
 
     @cached_property
     def drawn(self) -> dict[str, Evaluation]:
@@ -121,23 +127,22 @@ class Run:
         tensors, world = load_tensors(self._read(VERDICTS)), self.settings.world
         found = {}
         for part, mu in world.parts(MEASURED).items():
-            error, code = tensors[f"{part}/error"].float(), tensors[f"{part}/code"].long()
-            count, axis = code // len(CATEGORIES), code % len(CATEGORIES)
+            error, verdict = tensors[f"{part}/error"].float(), tensors[f"{part}/code"].long()
+            count, axis = verdict // len(CATEGORIES), verdict % len(CATEGORIES)
             centre = mu + error
             if world.periodic:
                 centre = centre.remainder(world.size)
             found[part] = Evaluation(mu, Found(count, centre), error, axis, axis.amin(1))
         return found
 
-    @cached_property
-    def codes(self) -> dict[str, np.ndarray]:
-        """What layer 4 says of each condition whose centre is in the window, see :func:`codes`.
+    def code(self, moment: str) -> np.ndarray:
+        """Return what layer 4 says, at a moment, of each condition whose centre is in the window; see :func:`code`.
 
         As recorded, in half precision; runs recorded without it are asked again.
         """
-        if CODES not in self.files:
-            return codes(self.model(), self.settings)
-        return {name: code.float().numpy() for name, code in load_tensors(self._read(CODES)).items()}
+        if CODE in self.files and moment in (kept := load_tensors(self._read(CODE))):
+            return kept[moment].float().numpy()
+        return code(self.model(), self.settings, moment)
 
     def _read(self, name: str) -> bytes:
         path = self.folder / name
@@ -242,9 +247,9 @@ def load_or_train(
         Where a trained run goes; the user's cache unless given.
     device, precision, progress
         See :func:`bumplab.train.train`.
-    weights : {"all", "half", "codes", "none"}
+    weights : {"all", "half", "first", "last", "none"}
         What a trained run keeps beside settings, history, accuracy and what was drawn: all its weights; those at its
-        end, in half precision; no weights but its :attr:`Run.codes`; nothing.
+        end, in half precision; no weights but its :meth:`Run.code` at the first or at the last moment; nothing.
 
     Notes
     -----
@@ -295,29 +300,27 @@ def keep(state: State, store: Path, drawn: dict[str, Evaluation], weights: str =
     store : Path
     drawn : dict
         See :func:`final`.
-    weights : {"all", "half", "codes", "none"}
+    weights : {"all", "half", "first", "last", "none"}
         See :func:`load_or_train`.
     """
     settings, work = state.settings, work_folder(state.settings, store)
     atomic_write(work / "history.json", json.dumps(state.history, separators=(",", ":")))
     tensors = {}
     for part, result in drawn.items():
-        code = len(CATEGORIES) * result.found.count + result.axis_category  # a count is 0, 1 or 2
+        verdict = len(CATEGORIES) * result.found.count + result.axis_category  # a count is 0, 1 or 2
         tensors[f"{part}/error"] = result.error.to("cpu", torch.float16)
-        tensors[f"{part}/code"] = code.to("cpu", torch.int8)
+        tensors[f"{part}/code"] = verdict.to("cpu", torch.int8)
     atomic_write(work / VERDICTS, save_tensors(tensors))
     names = ["history.json", VERDICTS]
     if weights in ("all", "half"):
         save_weights(state.average, work / WEIGHTS, torch.float16 if weights == "half" else torch.float32)
         names += [WEIGHTS]
-    if weights == "codes":
-        said = {
-            name: torch.from_numpy(code).half().contiguous() for name, code in codes(state.average, settings).items()
-        }
-        atomic_write(work / CODES, save_tensors(said))
-        names += [CODES]
+    if weights in MOMENTS:
+        kept = torch.from_numpy(code(state.average, settings, weights)).half().contiguous()
+        atomic_write(work / CODE, save_tensors({weights: kept}))
+        names += [CODE]
     if weights == "all":
-        names += map(snapshot_name, settings.training.snapshots)
+        names += [snapshot_name(step) for step in settings.training.snapshots if step < settings.training.steps]
     content = {
         "settings": settings.model_dump(mode="json"),
         "trainer": TRAINER_VERSION,
@@ -355,26 +358,36 @@ def final(model: UNet, settings: Settings, device: torch.device | str = "cpu") -
     return {name: drawn(model, settings, mu.to(device)) for name, mu in settings.world.parts(MEASURED).items()}
 
 
-def codes(model: UNet, settings: Settings) -> dict[str, np.ndarray]:
+def code(model: UNet, settings: Settings, moment: str) -> np.ndarray:
     """Return the first eight principal components of layer 4, over the conditions whose centre is in the window.
 
     Of a finer lattice than 64 x 64, every second value along an axis, or every third, and so on, so that 64 are enough.
 
+    Parameters
+    ----------
+    model : UNet
+    settings : Settings
+    moment : {"first", "last"}
+        The first timestep of generation, where the input is noise, the same for all conditions, or the last one, t = 0,
+        where it is the image that the network has generated by then.
+
     Returns
     -------
-    dict of str to array (n_x, n_y, 8), float32
-        ``"first"`` at the first timestep of generation, where the input is noise, the same for all conditions;
-        ``"last"`` at the last one, t = 0, where it is the image that the network has generated by then.
+    array (n_x, n_y, 8), float32
+
+    Raises
+    ------
+    BumplabError
+        For another moment.
     """
-    world, last = settings.world, settings.diffusion.timesteps - 1
+    if moment not in MOMENTS:
+        raise BumplabError(f"There is no moment {moment!r}: use {' or '.join(MOMENTS)}.")
+    world, t = settings.world, 0 if moment == "last" else settings.diffusion.timesteps - 1
     inside = [values[world.within(values)] for values in map(world.axis, (0, 1))]
     x, y = (values[:: math.ceil(len(values) / 64)] for values in inside)
     asked = model, world, settings.diffusion, torch.cartesian_prod(x, y)
-    found = {}
-    for name, t in (("first", last), ("last", 0)):
-        (said,) = represent(*asked, (4,), t=t, steps=settings.training.sampler_steps).values()
-        found[name] = project(said.numpy().reshape(len(x), len(y), -1), 8).astype(np.float32)
-    return found
+    (said,) = represent(*asked, (4,), t=t, steps=settings.training.sampler_steps).values()
+    return project(said.numpy().reshape(len(x), len(y), -1), 8).astype(np.float32)
 
 
 def planned(path: Path | None = None) -> dict[Settings, str]:

@@ -279,7 +279,7 @@ def drive(
                     break
                 pace = step * training.batch * len(states) / (time.monotonic() - begun)
                 bar.set_postfix_str(f"loss {sum(losses) / len(losses):.4f}, {pace:.0f} images/s", refresh=False)
-            if step in training.snapshots:
+            if step in training.snapshots and step < training.steps:  # the last ones are the run's weights
                 for state, folder in well:
                     save_snapshot(state, folder)
             if training.evaluate_every and (step % training.evaluate_every == 0 or step == training.steps):
