@@ -50,10 +50,10 @@ from bumplab.settings import TRAINER_VERSION, Settings, preset, put
 from bumplab.train import CHECKPOINT, State, drawn, save_weights, snapshot_name, summary, train
 from bumplab.unet import UNet
 
-#: What a run may keep of its weights.
-KEPT = ("all", "half", "first", "last", "none")
 #: When layer 4 is asked for its code, see :func:`code`.
 MOMENTS = ("first", "last")
+#: What a run may keep of its weights.
+KEPT = ("all", "half", *MOMENTS, "none")
 WEIGHTS, VERDICTS, CODE = "weights.safetensors", "verdicts.safetensors", "code.safetensors"
 #: The final accuracy is measured on at most this many conditions, evenly spread.
 MEASURED = 4096
