@@ -1,0 +1,101 @@
+"""What the book said before its house was rebuilt, held as digests: every recorded run and every printed number.
+
+``python tests/golden.py`` writes golden.json anew. Do that only where a number is meant to change, and say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from safetensors.numpy import load
+
+from bumplab import runs
+
+FILE = Path(__file__).with_suffix(".json")
+BOOK = Path(__file__).resolve().parents[1] / "book"
+CLAIM = "application/vnd.bumplab.claim+json"
+#: Durations, which differ from one honest run of a chapter to the next.
+_TIMES = re.compile(r"\b\d+(?:[.,]\d+)?(?: |&nbsp;)?(?:ms|µs|us|s|min|seconds|minutes|images/s)\b")
+_NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+def digest(*parts: bytes | str) -> str:
+    """Return 16 hexadecimal digits for bytes and texts in their order."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()[:16]
+
+
+def arrays_of(run: runs.Run) -> dict[str, dict]:
+    """Return every array behind a run, bit for bit, by the file of the first layout that held it."""
+    return {
+        name.removesuffix(".safetensors"): load((run.folder / name).read_bytes())
+        for name in run.files
+        if name.endswith(".safetensors")
+    }
+
+
+def digest_of_run(run: runs.Run) -> str:
+    """Return one digest for settings, numbers, history and arrays of a run."""
+    numbers = {
+        "settings": run.settings.model_dump(mode="json"),
+        "accuracy": run.accuracy,
+        "provenance": run.provenance,
+        "history": run.history,
+    }
+    parts: list[bytes | str] = [json.dumps(numbers, sort_keys=True)]
+    for name, arrays in sorted(arrays_of(run).items()):
+        for key, array in sorted(arrays.items()):
+            parts += [f"{name}/{key} {array.dtype} {array.shape}", array.tobytes()]
+    return digest(*parts)
+
+
+def recorded_runs() -> dict[str, str]:
+    """Return the digest of every recorded run by its id."""
+    folders = sorted(path.parent for path in runs.recorded_folder().glob("*/run.json"))
+    return {folder.name: digest_of_run(runs.load(folder)) for folder in folders}
+
+
+def _outputs(path: Path):
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", ()):
+            if "nbval-ignore-output" not in cell["metadata"].get("tags", ()):
+                yield output
+
+
+def printed(path: Path) -> list[str]:
+    """Return every number that a chapter prints outside its claims, in reading order, durations left out."""
+    numbers: list[str] = []
+    for output in _outputs(path):
+        data = output.get("data", {})
+        if CLAIM in data:
+            continue
+        text = "".join(output.get("text", ())) or "".join(data.get("text/plain", ()))
+        text = re.sub(r"<Figure size[^>]*>|0x[0-9a-f]+", "", text)
+        numbers += _NUMBER.findall(_TIMES.sub("", text))
+    return numbers
+
+
+def claims_of(path: Path) -> dict[str, str]:
+    """Return value, interval, seeds, asked range and verdict of each claim of a chapter by its name."""
+    found = {}
+    for output in _outputs(path):
+        if claim := output.get("data", {}).get(CLAIM):
+            keys = ("value", "low", "high", "seeds", "at_least", "at_most", "verdict")
+            found[claim["name"]] = " ".join(str(claim[key]) for key in keys)
+    return found
+
+
+def chapters() -> dict[str, dict]:
+    """Return what every chapter prints: numbers outside claims, and claims."""
+    paths = sorted(BOOK.glob("[0-9]*.ipynb"))
+    return {path.stem: {"numbers": " ".join(printed(path)), "claims": claims_of(path)} for path in paths}
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps({"runs": recorded_runs(), "chapters": chapters()}, indent=1) + "\n", encoding="utf-8")
