@@ -28,8 +28,7 @@ BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "py
 MODULES = [
     "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "probe", "geometry", "runs",
     "ideals", "factorization", "topology", "summaries", "curves", "clusters", "percolation", "thresholds", "laws",
-    "onset", "claims", "results", "plots", "interactive", "filling", "chapters", "grids", "pool", "ensembles",
-    "forecast", "sweeps", "__main__",
+    "onset", "claims", "results", "plots", "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -315,7 +314,8 @@ def test_the_wheel_brings_the_chapters_and_recorded_runs(tmp_path):
     recorded += (ROOT / "book/results").glob("*.json")
     for path in CHAPTERS + recorded:
         assert f"bumplab/{path.relative_to(ROOT).as_posix()}" in names
-    assert {f"bumplab/{path.name}" for path in (ROOT / "src/bumplab").glob("*.*")} <= names
+    package = [path for path in (ROOT / "src/bumplab").rglob("*.*") if path.suffix != ".pyc"]
+    assert {path.relative_to(ROOT / "src").as_posix() for path in package} <= names
     assert not [name for name in names if "_static" in name or "_tools" in name]
     needed = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, flags=re.M)]
     assert {str(item) for item in needed if not item.marker} == {str(item) for item in requirements()}

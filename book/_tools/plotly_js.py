@@ -1,6 +1,6 @@
 """A Sphinx extension: copy plotly.js out of the Python package plotly, so that pages need no network.
 
-Figures of ``bumplab.interactive`` load ``_static/plotly.min.js`` themselves, when they come into view.
+Point clouds of ``bumplab.figures.interactive`` load ``_static/plotly.min.js`` themselves, when they come into view.
 """
 
 from __future__ import annotations

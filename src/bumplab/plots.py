@@ -1,4 +1,4 @@
-"""One visual language for the whole book: colours with fixed meanings, image grids, maps and films.
+"""One visual language for the whole book: colours with fixed meanings, image grids and maps.
 
 Colours are those of Okabe and Ito, which people with the common kinds of colour blindness can tell apart.
 Backgrounds are opaque white, so that figures stay readable on a dark page.
@@ -6,21 +6,16 @@ Backgrounds are opaque white, so that figures stay readable on a dark page.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from PIL import Image
 
 from bumplab.claims import VERDICTS, Claim
 from bumplab.evaluate import CATEGORIES, Evaluation
@@ -271,61 +266,3 @@ def claims(rows: Sequence[tuple[str, Claim]], title: str) -> None:
         axis.grid(False)
         axis.spines["left"].set_visible(False)
     plt.show()
-
-
-def film(frames: torch.Tensor, captions: Sequence[str], columns: int, zoom: int = 4, seconds: float = 0.25) -> HTML:
-    """Return a small player (slider and play button) for a film of image grids; it needs no network.
-
-    Parameters
-    ----------
-    frames : torch.Tensor, (f, n, 1, N, N)
-        For each moment, n images, -1 black to 1 white, laid out in `columns` columns.
-    captions : sequence of str
-        One for each moment.
-    columns : int
-    zoom : int
-        Screen pixels per image pixel.
-    seconds : float
-        Time per frame when playing.
-    """
-    sheet = [_tile(frame, columns) for frame in frames]
-    height, width = sheet[0].shape
-    buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(sheet)).save(buffer, "png", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    name = "film" + hashlib.sha256(buffer.getvalue()).hexdigest()[:8]
-    last = len(sheet) - 1
-    return HTML(
-        f"""<div class="film" id="{name}" style="max-width:{width * zoom}px">
-<div class="film-view" role="img" aria-label="{captions[-1]}" style="width:100%;aspect-ratio:{width}/{height};
-background:url(data:image/png;base64,{data}) 0 100%/100% {100 * len(sheet)}%;image-rendering:pixelated"></div>
-<button type="button">play</button> <input type="range" min="0" max="{last}" value="{last}" aria-label="moment"
-style="width:55%;vertical-align:middle"> <span>{captions[-1]}</span></div>
-<script>(() => {{
-  const box = document.getElementById("{name}"), captions = {list(captions)!r};
-  const [view, text] = [box.querySelector(".film-view"), box.querySelector("span")];
-  const [slider, button] = [box.querySelector("input"), box.querySelector("button")];
-  let timer = null;
-  const show = () => {{
-    const k = +slider.value;
-    view.style.backgroundPosition = "0 " + 100 * k / {last} + "%";
-    text.textContent = captions[k]; view.setAttribute("aria-label", captions[k]);
-  }};
-  const stop = () => {{ clearInterval(timer); timer = null; button.textContent = "play"; }};
-  slider.oninput = () => {{ stop(); show(); }};
-  button.onclick = () => {{
-    if (timer) return stop();
-    if (+slider.value === {last}) slider.value = 0;
-    button.textContent = "pause"; show();
-    timer = setInterval(() => {{ slider.value = +slider.value + 1; show();
-      if (+slider.value === {last}) stop(); }}, {1000 * seconds:.0f});
-  }};
-}})();</script>"""
-    )
-
-
-def _tile(pictures: torch.Tensor, columns: int) -> np.ndarray:
-    """Lay images (n, 1, N, N) out in a grid with a grey line between them, uint8."""
-    grey = ((pictures[:, 0].cpu().clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
-    grey = np.pad(grey, ((0, -len(grey) % columns), (1, 1), (1, 1)), constant_values=128)
-    return np.concatenate([np.concatenate(list(row), 1) for row in grey.reshape(-1, columns, *grey.shape[1:])])

@@ -10,24 +10,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bumplab import clusters, filling, percolation
+from bumplab import clusters, percolation
 from bumplab.base import BumplabError
+from bumplab.figures.interactive import lattice_filling
 
 KINDS = {"4 neighbours": percolation.shells(1), "8 neighbours": percolation.shells(2)}
 
 
 def figure(shape=(48, 48), **options):
-    return filling.filling(shape, KINDS, **{"title": "Fill the lattice"} | options)
+    return lattice_filling.fill_lattice(shape, KINDS, **{"title": "Fill the lattice"} | options)
 
 
 # ---------------------------------------------------------------- what a figure holds
 
 
 def test_the_browser_gets_the_order_and_the_curve():
-    shown = figure((20, 12))
-    data = json.loads(json.dumps(shown.data()))
+    lattice = figure((20, 12))
+    data = json.loads(json.dumps(lattice.data()))
     order = np.frombuffer(base64.b64decode(data["order"]), "<u2")
-    assert sorted(order.tolist()) == list(range(240)) and (order == shown.order).all()
+    assert sorted(order.tolist()) == list(range(240)) and (order == lattice.order).all()
     for kind, steps in zip(data["kinds"], KINDS.values(), strict=True):
         share = clusters.grow(order, (20, 12), steps, periodic=False).share()
         for p, value in kind["curve"]:
@@ -35,14 +36,14 @@ def test_the_browser_gets_the_order_and_the_curve():
 
 
 def test_the_picture_colours_whole_clusters():
-    shown = figure((20, 12))
-    picture = shown.colours("4 neighbours", 130)
+    lattice = figure((20, 12))
+    picture = lattice.picture("4 neighbours", 130)
     mask = np.zeros(240, bool)
-    mask[shown.order[:130]] = True
-    found = clusters.label(mask.reshape(12, 20), KINDS["4 neighbours"], periodic=False)
-    assert ((picture == 255).all(axis=2) == (found == 0)).all()
-    for number in range(1, found.max() + 1):
-        assert len({tuple(colour) for colour in picture[found == number].tolist()}) == 1
+    mask[lattice.order[:130]] = True
+    labels = clusters.label(mask.reshape(12, 20), KINDS["4 neighbours"], periodic=False)
+    assert ((picture == 255).all(axis=2) == (labels == 0)).all()
+    for number in range(1, labels.max() + 1):
+        assert len({tuple(colour) for colour in picture[labels == number].tolist()}) == 1
 
 
 def test_the_output_is_small_stays_the_same_and_has_a_still():
@@ -67,9 +68,9 @@ def test_text_cannot_leave_its_place():
     ],
 )
 def test_a_mistake_gives_one_sentence(options, message):
-    asked = {"shape": (8, 8), "neighbourhoods": KINDS, "title": "a"} | options
+    options = {"shape": (8, 8), "neighbourhoods": KINDS, "title": "a"} | options
     with pytest.raises(BumplabError, match=message):
-        filling.filling(asked.pop("shape"), asked.pop("neighbourhoods"), **asked)
+        lattice_filling.fill_lattice(**options)
 
 
 # ---------------------------------------------------------------- in a browser
@@ -91,23 +92,23 @@ def page(tmp_path_factory):
 
 @browser
 def test_the_browser_finds_the_clusters_of_the_package(page):
-    shown = figure((20, 12))
+    lattice = figure((20, 12))
     page.requests.clear()
     page.open(page.path)
     assert page.evaluate("getComputedStyle(document.querySelector('.still')).display") == "none"
     for choice, name in enumerate(KINDS):
-        for filled in (0, 1, 60, 100, 130, 144, 170, 240):
+        for count in (0, 1, 60, 100, 130, 144, 170, 240):
             page.evaluate(f"""(() => {{
                 const [slider, choice] = ["input", "select"].map((name) => document.querySelector(name));
-                choice.selectedIndex = {choice}; slider.value = {filled};
-                slider.oninput();
+                choice.selectedIndex = {choice}; slider.value = {count};
+                slider.dispatchEvent(new Event("input"));
             }})()""")
             pixels = np.array(page.evaluate(PIXELS)).reshape(12, 20, 4)
-            assert (pixels[..., :3] == shown.colours(name, filled)).all(), (name, filled)
+            assert (pixels[..., :3] == lattice.picture(name, count)).all(), (name, count)
             caption = page.evaluate("document.querySelector('.caption').textContent")
-            growth = shown.growths[name]
-            assert f"clusters: {growth.clusters[filled]}" in caption
-            assert ("edge to edge" in caption) == (filled >= min(growth.first))
+            growth = lattice.growths[name]
+            assert f"clusters: {growth.clusters[count]}" in caption
+            assert ("edge to edge" in caption) == (count >= min(growth.first))
     assert all(url.startswith(("file:", "data:")) for url in page.requests)
 
 

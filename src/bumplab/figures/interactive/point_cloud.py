@@ -1,20 +1,13 @@
 """Point clouds that the reader turns with the mouse and follows through training with a slider.
 
-A figure is one HTML output that needs nothing but plotly.js: on a page of the book the site's own copy, in a notebook
-the one on a public server. A still picture of the same points, in the same colours and seen from the same side,
-stands in for it on paper, without JavaScript or WebGL, and where plotly.js cannot be reached.
+A figure needs nothing but plotly.js: on a page of the book the site's own copy, in a notebook the one on a public
+server. The still shows the same points, in the same colours and seen from the same side.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,6 +15,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from bumplab.base import BumplabError
+from bumplab.figures.interactive import html
 from bumplab.plots import condition_colours
 from bumplab.worlds import World
 
@@ -35,7 +29,7 @@ _HIDDEN = -32_768
 
 
 @dataclass(frozen=True, eq=False)
-class Scatter3D:
+class PointCloud:
     """What :func:`scatter3d` returns; a notebook shows it as an interactive figure.
 
     Attributes
@@ -129,51 +123,34 @@ class Scatter3D:
         eye = np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)
         return {
             "n": self.frames.shape[1],
-            "moments": len(self.frames),
             "captions": self.captions,
             "middle": middle.tolist(),
             "half": half,
             "unit": unit,
-            "steps": _base64(steps.transpose(0, 2, 1)),
-            "colours": _base64(self.colours),
-            "path": _base64(self.path.astype("<i4")),
+            "steps": html.base64_text(steps.transpose(0, 2, 1)),
+            "colours": html.base64_text(self.colours),
+            "path": html.base64_text(self.path.astype("<i4")),
             "mu": [[f"{x:g}", f"{y:g}"] for x, y in self.mu],
             "size": round(0.7 * self.marker(), 1),  # plotly.js draws them larger than it says
             "axes": self.axes,
             "eye": [round(float(v), 4) for v in eye],
             "seconds": self.seconds,
+            "plotly": {"src": PLOTLY_JS, "integrity": PLOTLY_JS_INTEGRITY},
         }
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        buffer = io.BytesIO()
-        self.still().savefig(buffer, format="png", dpi=100)
-        picture = Image.open(buffer).convert("RGB")
-        page = self._html(_image(picture, "webp"))  # a third of the PNG, which is for nbconvert to PDF
-        return {"text/plain": str(self), "text/html": page, "image/png": _image(picture, "png")}
-
-    def _html(self, still: str) -> str:
-        # Escaped, so that no text in it can end the script element.
-        data = json.dumps(self.data(), separators=(",", ":")).replace("<", "\\u003c")
-        name = "figure3d-" + hashlib.sha256(data.encode()).hexdigest()[:8]
-        style, code = (Path(__file__).with_suffix(end).read_text(encoding="utf-8").strip() for end in (".css", ".js"))
-        last, title = len(self.frames) - 1, html.escape(self.title)
-        key = ""
+        last, key = len(self.frames) - 1, ""
         if self.key is not None:
-            image = f"data:image/png;base64,{_image(Image.fromarray(self.key), 'png')}"
+            image = f"data:image/png;base64,{html.picture_text(Image.fromarray(self.key), 'png')}"
             key = (
                 f'<div class="key" role="img" aria-label="Colours of the conditions: mu_x to the right, mu_y down">'
                 f"μ<sub>x</sub> →<span style=\"background-image:url('{image}')\"></span>μ<sub>y</sub> ↓</div>"
             )
-        return f"""<div class="figure3d" id="{name}"><style>{style}</style>
-<img class="still" alt="{html.escape(str(self))}" src="data:image/webp;base64,{still}">
-<div class="live"><div class="title">{title}</div>{key}
-<div class="plot" role="img" aria-label="{title}: points in space, turned by dragging"></div>
-<div class="controls"{"" if last else " hidden"}><button class="play" type="button">play</button>
-<input class="moment" type="range" min="0" max="{last}" value="{last}" aria-label="moment">
-<span class="caption">{html.escape(self.captions[-1])}</span></div></div>
-<script class="data" type="application/json">{data}</script>
-<script>({code})("{name}", "{PLOTLY_JS}", "{PLOTLY_JS_INTEGRITY}");</script>
-</div>"""
+        label = f"{html.escape(self.title)}: points in space, turned by dragging"
+        plot = f'<div class="plot" role="img" aria-label="{label}"></div>'
+        player = html.controls(last, last, label="moment", caption=self.captions[-1])
+        body = html.title(self.title) + key + plot + player
+        return html.render("point_cloud", self.data(), self.still(), text=str(self), body=body)
 
 
 def scatter3d(
@@ -189,7 +166,7 @@ def scatter3d(
     view: tuple[float, float] = (25.0, 35.0),
     stills: Sequence[int] | None = None,
     seconds: float = 0.6,
-) -> Scatter3D:
+) -> PointCloud:
     """Show one point for each condition in space, at one moment or, with a slider, at several.
 
     All moments share one cube with the same scale along its three axes, so that sizes and angles can be compared.
@@ -224,6 +201,13 @@ def scatter3d(
     BumplabError
         If the arrays do not fit each other, nothing is finite, there are more than 50,000 points in all moments
         together, or `mesh` is asked for conditions off the lattice.
+
+    Examples
+    --------
+    >>> world = World(size=8)
+    >>> mu = world.lattice().numpy()
+    >>> scatter3d(np.column_stack([mu, mu[:, 0] * mu[:, 1]]), mu, world, title="A saddle")
+    Interactive figure, A saddle: 64 points
     """
     frames = _check_frames(frames)
     moments, n, _ = frames.shape
@@ -247,7 +231,7 @@ def scatter3d(
     if colours.shape not in ((n, 3), (moments, n, 3)) or not ((colours >= 0) & (colours <= 1)).all():
         raise BumplabError(f"Colours come as (n, 3) or (f, n, 3), from 0 to 1; got shape {colours.shape}.")
     path = _mesh(mu, world) if mesh else np.empty(0, dtype=np.int32)
-    return Scatter3D(frames, captions, mu, _uint8(colours), path, key, title, tuple(axes), view, stills, seconds)
+    return PointCloud(frames, captions, mu, _uint8(colours), path, key, title, tuple(axes), view, stills, seconds)
 
 
 def _check_frames(frames: ArrayLike | Sequence[ArrayLike]) -> np.ndarray:
@@ -276,24 +260,14 @@ def _mesh(mu: np.ndarray, world: World) -> np.ndarray:
         raise BumplabError("A mesh joins neighbours on the lattice, and some conditions are off it: set mesh=False.")
     rows = {tuple(cell): row for row, cell in enumerate(cells.tolist())}
     counts = len(world.axis(0)), len(world.axis(1))
-    closed = int(world.periodic)
+    wrap = int(world.periodic)
     path = []
     for y in range(counts[1]):
-        path += [rows.get((x % counts[0], y), -1) for x in range(counts[0] + closed)] + [-1]
+        path += [rows.get((x % counts[0], y), -1) for x in range(counts[0] + wrap)] + [-1]
     for x in range(counts[0]):
-        path += [rows.get((x, y % counts[1]), -1) for y in range(counts[1] + closed)] + [-1]
+        path += [rows.get((x, y % counts[1]), -1) for y in range(counts[1] + wrap)] + [-1]
     return np.array(path, dtype=np.int32)
 
 
 def _uint8(colours: np.ndarray) -> np.ndarray:
     return np.rint(255 * colours).astype(np.uint8)
-
-
-def _image(picture: Image.Image, form: str) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, form, optimize=True, quality=80, method=6)
-    return _base64(buffer.getvalue())
-
-
-def _base64(data: np.ndarray | bytes) -> str:
-    return base64.b64encode(data if isinstance(data, bytes) else data.tobytes()).decode()

@@ -1,4 +1,4 @@
-"""Interactive figures: their data, their fallbacks, and a real browser that turns them without a network."""
+"""Point clouds: their data, their fallbacks, and a real browser that turns them without a network."""
 
 import base64
 import configparser
@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bumplab import interactive, plots
+from bumplab import plots
 from bumplab.base import BumplabError
+from bumplab.figures.interactive import point_cloud
 from bumplab.worlds import World
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 TORUS = World(size=16, periodic=True)
 
 
@@ -40,7 +41,7 @@ def clouds(world=TORUS, moments=3):
 def figure(moments=3, world=TORUS, **options):
     frames, mu = clouds(world, moments)
     options = {"title": "A torus forms", "captions": [f"step {k}" for k in range(moments)]} | options
-    return interactive.scatter3d(frames, mu, world, **options)
+    return point_cloud.scatter3d(frames, mu, world, **options)
 
 
 def array(text, kind):
@@ -51,26 +52,26 @@ def array(text, kind):
 
 
 def test_the_browser_gets_the_points_to_four_digits():
-    shown = figure()
-    data = json.loads(json.dumps(shown.data()))
+    cloud = figure()
+    data = json.loads(json.dumps(cloud.data()))
     steps = array(data["steps"], "<i2").reshape(3, 3, 256).transpose(0, 2, 1)
-    found = np.array(data["middle"]) + steps * data["unit"]
-    assert np.abs(found - np.array(clouds()[0])).max() <= 0.5001 * data["unit"] < 2e-4 * np.ptp(found)
+    points = np.array(data["middle"]) + steps * data["unit"]
+    assert np.abs(points - np.array(clouds()[0])).max() <= 0.5001 * data["unit"] < 2e-4 * np.ptp(points)
     assert np.abs(steps).max() * data["unit"] <= data["half"]
 
 
 def test_a_row_with_nan_hides_its_point():
     frames, mu = clouds()
     frames[1][7, 2] = np.nan
-    shown = interactive.scatter3d(frames, mu, TORUS, "abc", title="t")
-    steps = array(shown.data()["steps"], "<i2").reshape(3, 3, 256)
+    cloud = point_cloud.scatter3d(frames, mu, TORUS, "abc", title="t")
+    steps = array(cloud.data()["steps"], "<i2").reshape(3, 3, 256)
     assert (steps[1, :, 7] == -32768).all() and (steps == -32768).sum() == 3
 
 
 @pytest.mark.parametrize("world, edges", [(World(size=8, periodic=True), 2 * 64), (World(size=8), 2 * 8 * 7)])
 def test_the_mesh_joins_all_neighbours_and_nothing_else(world, edges):
     mu = world.lattice().numpy()[::-1]
-    path = interactive.scatter3d(np.random.default_rng(0).normal(size=(64, 3)), mu, world, title="t").path
+    path = point_cloud.scatter3d(np.random.default_rng(0).normal(size=(64, 3)), mu, world, title="t").path
     pairs = [(i, j) for i, j in zip(path, path[1:], strict=False) if i >= 0 and j >= 0]
     assert len({frozenset(pair) for pair in pairs}) == len(pairs) == edges
     apart = np.abs(mu[[i for i, _ in pairs]] - mu[[j for _, j in pairs]])
@@ -81,7 +82,7 @@ def test_the_mesh_joins_all_neighbours_and_nothing_else(world, edges):
 def test_the_mesh_has_gaps_where_conditions_are_missing():
     world = World(size=8, held_out="band_x(2.5, 3.5)")
     mu = world.seen().numpy()
-    path = interactive.scatter3d(np.eye(3)[np.arange(len(mu)) % 3], mu, world, title="t").path
+    path = point_cloud.scatter3d(np.eye(3)[np.arange(len(mu)) % 3], mu, world, title="t").path
     assert sum(i >= 0 and j >= 0 for i, j in zip(path, path[1:], strict=False)) == 8 * (2 + 3) + 7 * 7
 
 
@@ -96,9 +97,9 @@ def test_colours_vary_smoothly_and_tell_conditions_apart(world):
     assert contrast[apart == 1].max() < 0.2 < 5 * contrast[apart >= 6].min()
 
 
-def test_the_output_is_the_same_each_time_and_named_by_its_content():
+def test_the_output_is_the_same_each_time_and_marked_by_its_content():
     first, second, other = (figure(moments=m)._repr_mimebundle_()["text/html"] for m in (3, 3, 2))
-    names = [re.search(r'id="(figure3d-\w+)"', page)[1] for page in (first, second, other)]
+    names = [re.search(r'data-content="(\w+)"', page)[1] for page in (first, second, other)]
     assert first == second and names[0] == names[1] != names[2]
 
 
@@ -133,9 +134,9 @@ def test_text_cannot_leave_its_place():
 
 def test_the_public_copy_of_plotly_js_is_the_one_in_the_package():
     copy = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-    assert interactive.PLOTLY_JS_INTEGRITY == "sha256-" + base64.b64encode(hashlib.sha256(copy).digest()).decode()
+    assert point_cloud.PLOTLY_JS_INTEGRITY == "sha256-" + base64.b64encode(hashlib.sha256(copy).digest()).decode()
     version = re.search(rb"plotly\.js v([\d.]+)", copy)[1].decode()
-    assert f"@{version}/" in interactive.PLOTLY_JS
+    assert f"@{version}/" in point_cloud.PLOTLY_JS
 
 
 CLOUDS, MU = clouds()
@@ -158,16 +159,16 @@ CLOUDS, MU = clouds()
 )  # fmt: skip
 def test_a_mistake_gives_one_sentence(frames, mu, options, sentence):
     with pytest.raises(BumplabError, match=sentence) as error:
-        interactive.scatter3d(frames, mu, TORUS, title="t", **options)
+        point_cloud.scatter3d(frames, mu, TORUS, title="t", **options)
     assert str(error.value).endswith(".")
 
 
 # ---------------------------------------------------------------- in a browser, without a network
 
 browser = pytest.mark.skipif(not chromium.find(), reason="needs Chromium or Chrome (or CHROMIUM=path)")
-TURNS = "document.querySelector('.figure3d.turns .plot canvas') !== null"
+TURNS = "document.querySelector('.point-cloud.alive .plot canvas') !== null"
 EYE = "(({x, y, z}) => [x, y, z])(document.querySelector('.plot').layout.scene.camera.eye)"
-SHOWN = "['.still', '.live'].map((s) => getComputedStyle(document.querySelector('.figure3d ' + s)).display)"
+SHOWN = "['.still', '.live'].map((s) => getComputedStyle(document.querySelector('.point-cloud ' + s)).display)"
 POINTS = "Array.from(document.querySelector('.plot').data[1].x)"
 
 
@@ -210,21 +211,21 @@ def test_a_drag_turns_the_figure_and_the_slider_moves_it_through_training(pages,
     assert page.evaluate(SHOWN) == ["none", "block"]
     before, last = page.evaluate(EYE), page.evaluate(POINTS)
     page.drag(page.middle(".plot"), (150, 400))  # also when the mouse is let go below the figure
-    turned = page.evaluate(EYE)
-    assert np.linalg.norm(np.subtract(turned, before)) > 0.2
+    after = page.evaluate(EYE)
+    assert np.linalg.norm(np.subtract(after, before)) > 0.2
     page.evaluate("document.querySelector('.moment').focus()")
     for kind in ("rawKeyDown", "keyUp"):
         page("Input.dispatchKeyEvent", type=kind, key="Home", code="Home", windowsVirtualKeyCode=36)
     page.until("document.querySelector('.caption').textContent === 'step 0'")
     page.until(f"{POINTS}[0] !== {last[0]}")
     assert np.allclose(page.evaluate(POINTS), CLOUDS[0][:, 0], atol=1e-3)
-    assert np.linalg.norm(np.subtract(page.evaluate(EYE), turned)) < 0.2  # the view stays
+    assert np.linalg.norm(np.subtract(page.evaluate(EYE), after)) < 0.2  # the view stays
     page.evaluate("document.querySelector('.play').click()")
     page.until("document.querySelector('.caption').textContent === 'step 2'")
     page.until(f"{POINTS}[0] === {last[0]}")
-    asked = [url for url in page.requests if not url.startswith("data:")]
-    assert all(url.startswith("file:") for url in asked)
-    assert sum(url.endswith("_static/plotly.min.js") for url in asked) == 1
+    urls = [url for url in page.requests if not url.startswith("data:")]
+    assert all(url.startswith("file:") for url in urls)
+    assert sum(url.endswith("_static/plotly.min.js") for url in urls) == 1
 
 
 @browser
@@ -265,7 +266,7 @@ def test_in_the_dark_a_figure_keeps_a_light_card(pages, page):
     page.open(pages[0], dark=True)
     page.until(TURNS)
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    style = "getComputedStyle(document.querySelector('.figure3d'))"
+    style = "getComputedStyle(document.querySelector('.point-cloud'))"
     assert page.evaluate(f"[{style}.backgroundColor, {style}.color]") == ["rgb(255, 255, 255)", "rgb(34, 34, 34)"]
 
 
@@ -280,7 +281,7 @@ def test_in_a_notebook_the_still_stays_until_plotly_js_comes(pages, page):
     page.requests.clear()
     page.open(pages[1])
     page.until("window.bumplabPlotly?.then(() => true)")
-    assert interactive.PLOTLY_JS in page.requests
+    assert point_cloud.PLOTLY_JS in page.requests
     assert page.evaluate(SHOWN) == ["block", "none"]
 
 

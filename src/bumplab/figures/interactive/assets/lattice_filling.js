@@ -1,17 +1,13 @@
-// Brings one output of bumplab.filling to life. Where there is no JavaScript, and on paper, the still stands in its place.
-(id) => {
-  const box = document.getElementById(id);
-  const part = (name) => box.querySelector(name);
-  const { shape, order: packed, kinds, small, large } = JSON.parse(part(".data").textContent);
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-  const order = new Uint16Array(bytes.buffer);
-  const [columns, rows] = shape;
+// A lattice that fills, its clusters in colours, beside the curve of its largest cluster.
+function bringToLife(card, data) {
+  const { shape: [columns, rows], kinds, small, large } = data;
+  const order = new Uint16Array(bytes(data.order).buffer);
   const sites = columns * rows;
-  const [canvas, svg, slider, select, button] = ["canvas", "svg", ".moment", "select", ".play"].map(part);
+  const [canvas, svg, select] = ["canvas", "svg", "select"].map((name) => card.querySelector(name));
 
   // ------------------------------------------------------------- clusters: union-find over the filled sites
 
-  const clusters = (filled, offsets) => {
+  const clusters = (count, offsets) => {
     const parent = new Int32Array(sites).fill(-1);
     const size = new Int32Array(sites);
     const oldest = new Int32Array(sites);
@@ -22,7 +18,7 @@
       return site;
     };
     let number = 0;
-    for (let n = 0; n < filled; n++) {
+    for (let n = 0; n < count; n++) {
       const site = order[n];
       const x = site % columns;
       const y = (site - x) / columns;
@@ -52,9 +48,9 @@
       if (best < 0 || size[root] > size[best]) best = root;
     }
     let across = false;
-    for (let n = 0; n < filled && !across; n++) {
-      const touched = edges[find(order[n])];
-      across = (touched & 3) === 3 || (touched & 12) === 12;
+    for (let n = 0; n < count && !across; n++) {
+      const reach = edges[find(order[n])];
+      across = (reach & 3) === 3 || (reach & 12) === 12;
     }
     return { parent, find, oldest, best, number, across, largest: best < 0 ? 0 : size[best] };
   };
@@ -63,14 +59,14 @@
 
   const rgb = (colour) => [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16));
   const palette = small.map(rgb);
-  const paint = (found) => {
+  const paint = (state) => {
     const image = new ImageData(columns, rows);
-    const front = rgb(large[+found.across]);
+    const front = rgb(large[+state.across]);
     for (let site = 0; site < sites; site++) {
       let colour = [255, 255, 255];
-      if (found.parent[site] >= 0) {
-        const root = found.find(site);
-        colour = root === found.best ? front : palette[found.oldest[root] % palette.length];
+      if (state.parent[site] >= 0) {
+        const root = state.find(site);
+        colour = root === state.best ? front : palette[state.oldest[root] % palette.length];
       }
       image.data.set([...colour, 255], 4 * site);
     }
@@ -78,57 +74,38 @@
   };
 
   const [width, height] = [200, 200];
-  const line = (points) => points.map(([p, s]) => `${(width * p).toFixed(1)},${(height * (1 - s)).toFixed(1)}`).join(" ");
+  const line = (points) =>
+    points.map(([p, s]) => `${(width * p).toFixed(1)},${(height * (1 - s)).toFixed(1)}`).join(" ");
   const text = (x, y, words, more = "") => `<text x="${x}" y="${y}" ${more}>${words}</text>`;
   const plot = (curve, p, share, colour) => {
-    const done = curve.filter(([at]) => at <= p).concat(p ? [[p, share]] : []);
+    const past = curve.filter(([at]) => at <= p).concat(p ? [[p, share]] : []);
     svg.innerHTML =
       `<path d="M0 0V${height}H${width}" fill="none" stroke="#888"/>` +
       [0, 0.5, 1].map((v) => text(-6, height * (1 - v) + 4, v, 'text-anchor="end"') +
         text(width * v, height + 14, v, 'text-anchor="middle"')).join("") +
       text(width / 2, height + 26, "share of sites filled", 'text-anchor="middle"') +
-      text(-31, height / 2, "share in the largest cluster", `text-anchor="middle" transform="rotate(-90 -31 ${height / 2})"`) +
+      text(-31, height / 2, "share in the largest cluster",
+        `text-anchor="middle" transform="rotate(-90 -31 ${height / 2})"`) +
       `<polyline points="${line(curve)}" fill="none" stroke="#ccc" stroke-width="2"/>` +
-      `<polyline points="${line(done)}" fill="none" stroke="${colour}" stroke-width="2.5"/>` +
+      `<polyline points="${line(past)}" fill="none" stroke="${colour}" stroke-width="2.5"/>` +
       (p ? `<circle cx="${width * p}" cy="${height * (1 - share)}" r="4.5" fill="${colour}"/>` : "");
   };
 
-  // ------------------------------------------------------------- the slider, the choice and the button
+  // ------------------------------------------------------------- a moment of the slider
 
-  const show = () => {
-    const filled = +slider.value;
+  const draw = (count, say) => {
     const kind = kinds[select.selectedIndex];
-    const found = clusters(filled, kind.offsets);
-    const share = filled ? found.largest / filled : 0;
-    paint(found);
-    plot(kind.curve, filled / sites, share, large[+found.across]);
-    part(".caption").textContent =
-      `${(filled / sites).toFixed(3)} filled · clusters: ${found.number} · largest: ${share.toFixed(2)} of the filled sites` +
-      (found.across ? " · a cluster reaches from edge to edge" : "");
+    const state = clusters(count, kind.offsets);
+    const share = count ? state.largest / count : 0;
+    paint(state);
+    plot(kind.curve, count / sites, share, large[+state.across]);
+    say(
+      `${(count / sites).toFixed(3)} filled · clusters: ${state.number} · ` +
+      `largest: ${share.toFixed(2)} of the filled sites` +
+      (state.across ? " · a cluster reaches from edge to edge" : ""));
   };
-  let timer = null;
-  const stop = () => {
-    clearInterval(timer);
-    timer = null;
-    button.textContent = "fill";
-  };
-  slider.oninput = () => {
-    stop();
-    show();
-  };
-  select.onchange = show;
-  button.onclick = () => {
-    if (timer) return stop();
-    if (+slider.value === sites) slider.value = 0;
-    button.textContent = "pause";
-    timer = setInterval(() => {
-      slider.value = +slider.value + Math.ceil(sites / 120);
-      show();
-      if (+slider.value === sites) stop();
-    }, 60);
-  };
-
+  const show = player(card, { draw, interval: 60, step: Math.ceil(sites / 120) });
+  select.addEventListener("change", show);
   show();
-  part(".live").hidden = false;
-  part(".still").classList.add("replaced");
+  setAlive(card, true);
 }

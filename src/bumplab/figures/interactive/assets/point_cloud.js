@@ -1,21 +1,18 @@
-// Makes one output of bumplab.interactive turn. Until this has worked, or where it cannot (no JavaScript, no WebGL,
-// no plotly.js within reach), and on paper, the still picture stands in its place.
-async (id, cdn, integrity) => {
-  const box = document.getElementById(id);
-  const part = (name) => box.querySelector("." + name);
-  const data = JSON.parse(part("data").textContent);
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+// Points in space that turn. Until plotly.js has drawn them, and where it cannot (no WebGL, or no plotly.js within
+// reach), the still stays.
+async function bringToLife(card, data) {
+  const plot = card.querySelector(".plot");
 
   // ------------------------------------------------------------- when, and with which plotly.js
 
-  const seen = () =>
+  const approach = () =>
     new Promise((resolve) => {
       const watch = new IntersectionObserver((entries) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;
         watch.disconnect();
         resolve();
       }, { rootMargin: "600px" });
-      watch.observe(box);
+      watch.observe(card);
     });
 
   const load = (attributes) =>
@@ -27,12 +24,12 @@ async (id, cdn, integrity) => {
   const plotly = async () => {
     const root = document.documentElement.dataset.content_root; // Sphinx sets it: this is a page of the book
     if (!window.Plotly && root !== undefined) await load({ src: root + "_static/plotly.min.js" });
-    if (!window.Plotly) await load({ src: cdn, integrity, crossOrigin: "anonymous" });
+    if (!window.Plotly) await load({ ...data.plotly, crossOrigin: "anonymous" });
   };
 
   // ------------------------------------------------------------- what is drawn at moment k
 
-  const { n, moments, captions, middle, unit, mu } = data;
+  const { n, captions, middle, unit, mu } = data;
   const steps = new Int16Array(bytes(data.steps).buffer); // (moments, 3, n), in units of `unit` from the middle
   const colours = bytes(data.colours); // (n, 3), or (moments, n, 3)
   const path = new Int32Array(bytes(data.path).buffer); // the mesh, as one line through the points; -1 lifts the pen
@@ -59,7 +56,7 @@ async (id, cdn, integrity) => {
     title: { text: data.axes[a] }, range: [middle[a] - data.half, middle[a] + data.half],
     showticklabels: false, showspikes: false, nticks: 5, gridcolor: "#ddd", zeroline: false, backgroundcolor: "#fff",
   });
-  const away = box.clientWidth < 500 ? 2.5 : 2; // a narrow picture needs room for the names of its axes
+  const away = card.clientWidth < 500 ? 2.5 : 2; // a narrow picture needs room for the names of its axes
   const eye = { x: away * data.eye[0], y: away * data.eye[1], z: away * data.eye[2] };
   const layout = {
     margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, uirevision: "the reader's view stays", paper_bgcolor: "#fff",
@@ -71,52 +68,27 @@ async (id, cdn, integrity) => {
   };
   // plotly.js notes where the reader stands when the mouse is let go above the picture, and never for a finger;
   // with another moment it would fall back to the last view it has noted.
-  part("plot").addEventListener("pointerdown", (event) => event.target.setPointerCapture(event.pointerId));
-  part("plot").addEventListener("touchend", (event) => event.target.dispatchEvent(new MouseEvent("mouseup")));
+  plot.addEventListener("pointerdown", (event) => event.target.setPointerCapture(event.pointerId));
+  plot.addEventListener("touchend", (event) => event.target.dispatchEvent(new MouseEvent("mouseup")));
   // The wheel scrolls the page.
-  part("plot").addEventListener("wheel", (event) => event.stopPropagation(), { capture: true, passive: true });
+  plot.addEventListener("wheel", (event) => event.stopPropagation(), { capture: true, passive: true });
   const settings = { displayModeBar: false, responsive: true, scrollZoom: false };
-  const draw = (k) => Plotly.react(part("plot"), traces(k), layout, settings);
-
-  // ------------------------------------------------------------- the slider
-
-  const [slider, button, caption] = [part("moment"), part("play"), part("caption")];
-  let timer = null;
-  const show = () => {
-    caption.textContent = captions[slider.value];
-    slider.setAttribute("aria-valuetext", captions[slider.value]);
-    return draw(+slider.value);
-  };
-  const stop = () => {
-    clearInterval(timer);
-    timer = null;
-    button.textContent = "play";
-  };
-  slider.oninput = () => {
-    stop();
-    show();
-  };
-  button.onclick = () => {
-    if (timer) return stop();
-    if (+slider.value === moments - 1) slider.value = 0;
-    button.textContent = "pause";
-    show();
-    timer = setInterval(() => {
-      slider.value = +slider.value + 1;
-      show();
-      if (+slider.value === moments - 1) stop();
-    }, 1000 * data.seconds);
+  const draw = (k, say) => {
+    say(captions[k]);
+    return Plotly.react(plot, traces(k), layout, settings);
   };
 
-  await seen();
+  // ------------------------------------------------------------- from still to live
+
+  await approach();
   if (!document.createElement("canvas").getContext("webgl")) return;
   await (window.bumplabPlotly ??= plotly()); // once for all figures of the page
   if (!window.Plotly) return;
-  box.classList.add("turns");
+  setAlive(card, true); // plotly.js measures the place that it draws in
   try {
-    await show();
+    await player(card, { draw, interval: 1000 * data.seconds })();
   } catch (error) {
-    box.classList.remove("turns");
+    setAlive(card, false);
     throw error;
   }
 }

@@ -1,0 +1,1 @@
+"""Figures of the book: one visual language, still and interactive."""

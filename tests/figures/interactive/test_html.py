@@ -1,0 +1,109 @@
+"""What interactive figures share: files out of an archive, and a card of its own for each, also for equal figures."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+
+import chromium
+import numpy as np
+import pytest
+import torch
+
+import bumplab
+from bumplab import percolation
+from bumplab.figures.interactive import html, image_player, lattice_filling, point_cloud
+from bumplab.worlds import World
+
+WORLD = World(size=8)
+MU = WORLD.lattice().numpy()
+CLOUD = np.column_stack([MU, MU.prod(axis=1)])
+FIGURES = {
+    "image-player": image_player.play_images(torch.zeros(3, 2, 1, 4, 4), "abc", columns=2, seconds=0.05),
+    "lattice-filling": lattice_filling.fill_lattice((8, 8), {"4": percolation.shells(1)}, title="t"),
+    "point-cloud": point_cloud.scatter3d([CLOUD, CLOUD, -CLOUD], MU, WORLD, "abc", title="t", seconds=0.05),
+}
+PAGES = {name: figure._repr_mimebundle_()["text/html"] for name, figure in FIGURES.items()}
+
+
+def test_scripts_and_styles_are_read_out_of_an_archive(tmp_path):
+    package, archive = Path(bumplab.__file__).parent, tmp_path / "bumplab.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for path in [package / "__init__.py", *package.glob("figures/**/*.*")]:
+            target.write(path, path.relative_to(package.parent))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from bumplab.figures.interactive import html; "
+    code += "print(html.__file__); print(html.read_asset('player.js'))"
+    run = subprocess.run([sys.executable, "-c", code, archive], check=True, capture_output=True, text=True)
+    place, script = run.stdout.split("\n", 1)
+    assert place.startswith(str(archive))
+    assert script.strip() == html.read_asset("player.js").strip() != ""
+
+
+def test_there_is_one_slider_one_timer_and_one_card():
+    scripts = {path.name: path.read_text() for path in (files("bumplab.figures.interactive") / "assets").iterdir()}
+    for word in ("setInterval", "aria-valuetext", "querySelector(`.bumplab-figure"):
+        assert len([name for name, text in scripts.items() if word in text]) == 1, word
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_element_has_an_id(name):
+    assert not re.search(r"<[^>]* id=", PAGES[name])
+
+
+# ---------------------------------------------------------------- in a browser
+
+browser = pytest.mark.skipif(not chromium.find(), reason="needs Chromium or Chrome (or CHROMIUM=path)")
+EVERY = "[...document.querySelectorAll('.bumplab-figure')].map((card) => {})"
+MOMENTS = EVERY.format("+card.querySelector('.moment').value")
+#: How hosts run the scripts of an output, each with a page between two equal figures.
+HOSTS = {
+    "page": "",
+    # A fresh copy of every script in its place, as JupyterLab does.
+    "in place": "for (const old of [...box.querySelectorAll('script:not(.data)')]) {"
+    "const copy = document.createElement('script'); copy.textContent = old.textContent; old.replaceWith(copy); }",
+    # A copy in the head of the page, as the classic notebook does.
+    "head": "for (const old of [...box.querySelectorAll('script:not(.data)')]) {"
+    "const copy = document.createElement('script'); copy.textContent = old.textContent; document.head.append(copy); }",
+    # No script element at all: document.currentScript is null.
+    "evaluation": "for (const old of box.querySelectorAll('script:not(.data)')) (0, eval)(old.textContent);",
+}
+
+
+@pytest.fixture(scope="module")
+def page():
+    with chromium.Page() as page:
+        yield page
+
+
+def write_twice(path, output, host):
+    """Write a page that holds an output twice, its scripts run the way a host runs them."""
+    plotly = (files("plotly") / "package_data" / "plotly.min.js").as_uri()
+    body = output + "<p>Text.</p>" + output
+    if HOSTS[host]:
+        source = json.dumps(body).replace("</", "<\\/")
+        body = f"<div class=box></div><script>const box = document.querySelector('.box'); box.innerHTML = {source};"
+        body += f"setTimeout(() => {{ {HOSTS[host]} }});</script>"
+    path.write_text(f"<!doctype html><meta charset=utf-8><script src='{plotly}'></script>{body}", encoding="utf-8")
+
+
+@browser
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_same_figure_twice_on_a_page_plays_twice(page, tmp_path, name, host):
+    path = tmp_path / "twice.html"
+    write_twice(path, PAGES[name], host)
+    page.open(path, height=1800)
+    page.until("document.querySelectorAll('.bumplab-figure.alive').length === 2")
+    start, last = page.evaluate(MOMENTS), page.evaluate("+document.querySelector('.moment').max")
+    page.evaluate("document.querySelectorAll('.play')[1].click()")
+    page.until(f"{MOMENTS}[1] === {last} && document.querySelectorAll('.play')[1].textContent !== 'pause'")
+    assert page.evaluate(MOMENTS) == [start[0], last]  # the other one has stayed
+    page.evaluate("(() => { const first = document.querySelector('.moment'); first.value = 1;"
+                  "first.dispatchEvent(new Event('input')); })()")  # fmt: skip
+    page.evaluate("document.querySelector('.play').click()")
+    page.until(f"{MOMENTS}[0] === {last}")
+    captions = page.evaluate(EVERY.format("card.querySelector('.caption').textContent"))
+    assert captions[0] == captions[1] != ""
