@@ -41,7 +41,7 @@ def render(kind: str, data: dict[str, Any], still: Figure, *, text: str, body: s
     Returns
     -------
     dict of str to str
-        By MIME type: ``text/plain``, ``text/html`` and ``image/png``, the last two in base64 where they are pictures.
+        By MIME type: ``text/plain``, ``text/html``, and ``image/png`` in base64.
 
     Examples
     --------
