@@ -18,6 +18,8 @@ from bumplab import percolation
 from bumplab.figures.interactive import html, image_player, lattice_filling, point_cloud
 from bumplab.worlds import World
 
+ROOT = Path(__file__).resolve().parents[3]
+CARD = r'<div class="bumplab-figure ([a-z-]+)"'
 WORLD = World(size=8)
 MU = WORLD.lattice().numpy()
 CLOUD = np.column_stack([MU, MU.prod(axis=1)])
@@ -51,6 +53,20 @@ def test_there_is_one_slider_one_timer_and_one_card():
 @pytest.mark.parametrize("name", PAGES)
 def test_no_element_has_an_id(name):
     assert not re.search(r"<[^>]* id=", PAGES[name])
+
+
+def test_the_chapters_hold_the_scripts_and_styles_of_today():
+    outputs = [
+        "".join(output.get("data", {}).get("text/html", ()))
+        for path in sorted((ROOT / "book").glob("*.ipynb"))
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for output in cell.get("outputs", ())
+    ]
+    kinds = [(match[1].replace("-", "_"), page) for page in outputs if (match := re.search(CARD, page))]
+    assert {kind for kind, _ in kinds} == {name.replace("-", "_") for name in PAGES}
+    for kind, page in kinds:
+        for name in ("card.css", "card.js", "player.js", f"{kind}.css", f"{kind}.js"):
+            assert html.read_asset(name) in page, f"{kind} without today's {name}: make outputs"
 
 
 # ---------------------------------------------------------------- in a browser
