@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Where else pip may look for torch. On Linux without an NVIDIA GPU the CPU build saves gigabytes:
 # make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-# Processes for the tests.
+# Chapters, and processes for the tests, at a time.
 JOBS ?= 2
 # Options of the benchmark, as in make bench BENCH="--only diffusers --cap 60".
 BENCH ?=
@@ -12,9 +12,7 @@ BENCH ?=
 BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CHAPTERS = $(sort $(wildcard book/*.ipynb))
-# Whatever the outputs of the chapters depend on; the scoreboard reads the other chapters.
-INPUTS = constraints.txt .venv/pyvenv.cfg src $(wildcard book/runs book/results) $(CHAPTERS)
+EXECUTE := $(BIN)/python -m book._tools.execute
 
 # No progress bars in outputs, and no run from the reader's own cache: new runs of the book live in _build.
 book outputs test: export TQDM_DISABLE = 1
@@ -30,18 +28,23 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
-book: fresh ## execute every chapter and render the site into _build/html
+book: fresh ## execute the chapters that changed and render the site into _build/html
+	$(EXECUTE) --jobs $(JOBS)
 	$(BIN)/jupyter-book build . --all -n -W --keep-going
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
-test: fresh ## run the tests, then every chapter against its committed outputs
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
-	  --nbval-sanitize-with tests/nbval.cfg tests $(CHAPTERS)
+# The longest chapters start first, then the unit tests: no process is idle while one chapter ends. What nbval has
+# executed and found right, make book does not execute again.
+test: fresh ## run the tests, and every chapter against its committed outputs
+	chapters=$$($(EXECUTE) --list) && \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.nbval_cache \
+	  --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg $$chapters tests
 
+# Contracts of imports, types and the code in notebooks have their place here, one line each.
 lint: $(READY) ## check style, docstrings, imports, and that no file names a path of one computer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python book/_tools/check_paths.py
+	$(BIN)/python -m book._tools.check_paths
 
 bench: .venv/.bench ## race preset quick against two libraries on this machine; BENCH="--cap 60" passes options
 	$(BIN)/python benchmarks/bench.py $(BENCH)
@@ -49,22 +52,19 @@ bench: .venv/.bench ## race preset quick against two libraries on this machine; 
 runs: $(READY) ## train the recorded runs of the book that are missing
 	$(BIN)/python -m bumplab runs record
 
-outputs: $(READY) ## run every chapter and write what it prints into the notebooks, to be committed
-	$(BIN)/python book/_tools/outputs.py
+outputs: fresh ## run every chapter and write what it prints into the notebooks, to be committed
+	$(BIN)/python -m book._tools.outputs
 
 address: $(READY) ## write repository.url of _config.yml into every file that names the address
-	$(BIN)/python book/_tools/address.py
+	$(BIN)/python -m book._tools.address
 
 clean: ## remove what was built, but not .venv
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 	find src tests book benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
-# Drop executed chapters and runs that other code made: the cache of Jupyter Book looks at the chapters alone.
+# Drop the runs that another package has trained; name the notebooks that are no chapters.
 fresh: $(READY)
-	@mkdir -p _build
-	@find $(INPUTS) -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cksum > _build/inputs.new
-	@cmp -s _build/inputs.new _build/inputs || rm -rf _build/.jupyter_cache _build/store
-	@mv _build/inputs.new _build/inputs
+	@$(EXECUTE) --fresh
 
 $(READY): constraints.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || \

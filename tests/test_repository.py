@@ -1,7 +1,7 @@
 """The repository agrees with itself: addresses, requirements, chapters, pages and the wheel."""
 
 import ast
-import importlib.util
+import importlib
 import json
 import re
 import subprocess
@@ -18,9 +18,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import bumplab
+from book._tools import contents
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+CHAPTERS = contents.find_chapters(ROOT)
 LONGEST_CELL = 16  # lines
 LEAST_COMPARED = 6  # outputs of a chapter that nbval compares
 BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "pytest", "ruff", "nbconvert"}
@@ -31,15 +32,13 @@ MODULES = [
     "onset", "claims", "results", "plots", "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 
+needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 
 def tool(name):
     """Import a script of book/_tools."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(f"book._tools.{name}")
 
 
 def requirements():
@@ -81,6 +80,7 @@ def test_every_file_names_the_address_of_the_configuration(capsys):
 def small_book(folder, url):
     (folder / "book").mkdir(exist_ok=True)
     (folder / "_config.yml").write_text(f"repository: {{url: {url}, branch: main}}\n")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: book/01-small\n")
     (folder / "README.md").write_text("At https://github.com/OWNER/bumplab, not https://github.com/a/b.\n")
     title = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["# Title\n", "\n", "Text."]}
     code = {"cell_type": "code", "id": "b", "metadata": {}, "source": ["1 + 1"], "outputs": []}
@@ -120,9 +120,8 @@ def test_an_address_that_colab_cannot_open_is_refused(tmp_path, capsys, url):
 # ---------------------------------------------------------------- absolute paths
 
 
+@needs_git
 def test_no_file_holds_an_absolute_path_of_one_computer(capsys):
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a clone")
     code = tool("check_paths").main()
     assert code == 0, capsys.readouterr().out
 
@@ -229,12 +228,23 @@ def test_a_module_imports_only_from_those_above_it(name):
 # ---------------------------------------------------------------- chapters and pages
 
 
+def tracked(*patterns):
+    """Return the files that git holds."""
+    listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, check=True, capture_output=True).stdout
+    return {ROOT / name for name in listed.decode().split("\0")[:-1]}
+
+
 def test_every_page_of_the_contents_exists():
-    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    pages = [contents["root"], *(page["file"] for part in contents["parts"] for page in part["chapters"])]
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    pages = [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
     there = {path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "book").glob("*.*")}
     assert set(pages) <= there
-    assert {f"book/{path.stem}" for path in CHAPTERS} <= set(pages)
+
+
+@needs_git
+def test_every_committed_chapter_is_in_the_contents_under_a_name_without_spaces():
+    assert tracked("book/*.ipynb") <= set(CHAPTERS)
+    assert all(re.fullmatch(r"[a-z0-9-]+", path.stem) for path in CHAPTERS)
 
 
 def test_there_are_chapters():
@@ -292,12 +302,9 @@ def test_a_chapter_gives_nbval_something_to_compare(path):
     assert texts >= LEAST_COMPARED
 
 
+@needs_git
 def test_the_repository_stays_below_60_megabytes():
-    try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a clone")
-    assert sum((ROOT / name).stat().st_size for name in listed.decode().split("\0")[:-1]) < 60e6
+    assert sum(path.stat().st_size for path in tracked()) < 60e6
 
 
 # ---------------------------------------------------------------- the wheel

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from book._tools.contents import find_chapters
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SETUP = """\
@@ -90,7 +92,7 @@ def updates(root: Path) -> dict[Path, tuple[str, str]]:
     """Return, for every file that names the address, the text it has and the text it must have."""
     url, branch = read_address(root)
     found = {}
-    for path in sorted((root / "book").glob("*.ipynb")):
+    for path in find_chapters(root):
         text = path.read_text(encoding="utf-8")
         found[path] = (text, update_chapter(text, path.relative_to(root).as_posix(), url, branch))
     for path in [root / "README.md", root / "CITATION.cff", *sorted((root / "book").glob("*.md"))]:
@@ -108,7 +110,7 @@ def differs(old: str, new: str, path: Path) -> bool:
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Update the files, or check them; return the exit code."""
     if arguments not in ([], ["--check"]):
-        print("Usage: python book/_tools/address.py [--check]", file=sys.stderr)
+        print("Usage: python -m book._tools.address [--check]", file=sys.stderr)
         return 2
     try:
         changed = {path: new for path, (old, new) in updates(root).items() if differs(old, new, path)}

@@ -1,4 +1,4 @@
-"""Run chapters and commit what they print: ``make outputs``, or with names, ``outputs.py 02-training``.
+"""Run chapters and commit what they print: ``make outputs``, or ``python -m book._tools.outputs 02-training``.
 
 Outputs are written into the notebooks themselves, without execution times or other machine-made metadata.
 Chapters run in reading order, since the scoreboard reads the outputs of those before it. The picture in the
@@ -17,6 +17,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
+
+from book._tools.contents import find_chapters
 
 BOOK = Path(__file__).resolve().parents[1]
 PICTURE = ("02-training", "phases", BOOK / "_static" / "phases.png")
@@ -55,7 +57,7 @@ def picture(chapter: str, cell_id: str) -> bytes:
 def main(names: list[str]) -> None:
     """Run the chapters named, or all of them."""
     os.environ.setdefault("TQDM_DISABLE", "1")
-    for path in [BOOK / f"{name}.ipynb" for name in names] or sorted(BOOK.glob("*.ipynb")):
+    for path in [BOOK / f"{name}.ipynb" for name in names] or find_chapters(BOOK.parent):
         print(f"{path.stem} ...", flush=True)
         execute(path)
     chapter, cell_id, target = PICTURE
