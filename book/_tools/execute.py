@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import chain
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import nbformat
@@ -131,7 +131,7 @@ def execute(path: Path, timeout: int) -> tuple[nbformat.NotebookNode, float, str
     """Execute one chapter in its folder, as Jupyter Book does; return it, the seconds, and what went wrong."""
     notebook = nbformat.read(path, as_version=4)
     try:
-        result = single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False)
+        result = single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False, coalesce_streams=True)
     except RuntimeError as error:  # the kernel died
         return notebook, 0.0, str(error)
     return notebook, result.time, re.sub(r"\x1b\[[\d;]*m", "", str(result.err)) if result.err else None
@@ -156,7 +156,8 @@ def execute_changed(root: Path, jobs: int) -> list[str]:
                     print(f"{path.stem} failed: {error}", file=sys.stderr, flush=True)
                     failed.append(path.stem)
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
+            for process in active_children():  # a kernel ends when the process does that started it
+                process.kill()
             raise
     return failed
 
@@ -186,4 +187,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit("Interrupted; the chapters named above are kept.")
