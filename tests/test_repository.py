@@ -27,7 +27,8 @@ LEAST_COMPARED = 6  # outputs of a chapter that nbval compares
 BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "pytest", "ruff", "nbconvert"}
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
-    "base", "worlds", "diffusion", "unet", "evaluate", "settings", "train", "probe", "geometry", "runs",
+    "base", "records", "fingerprints", "tables", "pack", "packing", "folders",
+    "worlds", "diffusion", "unet", "evaluate", "settings", "train", "probe", "geometry", "runs",
     "ideals", "factorization", "topology", "summaries", "curves", "clusters", "percolation", "thresholds", "laws",
     "onset", "claims", "results", "plots", "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
 ]  # fmt: skip
