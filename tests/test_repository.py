@@ -27,10 +27,12 @@ LEAST_COMPARED = 6  # outputs of a chapter that nbval compares
 BUILDS_BOOKS = {"jupyter-book", "sphinx", "myst-nb", "myst-parser", "nbval", "pytest", "ruff", "nbconvert"}
 #: Data flows down this list; a module imports only from those above it.
 MODULES = [
-    "base", "records", "fingerprints", "tables", "pack", "packing", "folders",
-    "worlds", "diffusion", "unet", "evaluate", "settings", "train", "probe", "geometry", "runs",
+    "base", "worlds", "worlds_regions_extra", "diffusion", "unet", "evaluate", "settings", "train", "probe",
+    "geometry", "runs",
     "ideals", "factorization", "topology", "summaries", "curves", "clusters", "percolation", "thresholds", "laws",
-    "onset", "claims", "results", "plots", "chapters", "grids", "pool", "ensembles", "forecast", "sweeps", "__main__",
+    "onset", "claims", "results", "plots", "interactive", "filling", "chapters", "chapters_validators", "grids",
+    "pool", "ensembles",
+    "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 
 needs_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from scipy.stats import norm
 
+from bumplab.base import BumplabError
 from bumplab.diffusion import Denoiser, Diffusion
 from bumplab.worlds import Region, World, region
 
@@ -195,6 +196,48 @@ class Evaluation:
     def inside(self, where: Region | str, extent: float) -> Evaluation:
         """Return the part of it in a region of a label space [0, extent)^2."""
         return self[region(where).contains(self.mu, extent)]
+
+    @property
+    def right(self) -> torch.Tensor:
+        """Which images are right, boolean (n,)."""
+        return self.category == CATEGORIES.index("right")
+
+    def rate_by(self, key: torch.Tensor, most: int, min_images: int = 1) -> np.ndarray:
+        """Return the share of right images for each value of a whole number, such as a distance to training images.
+
+        Parameters
+        ----------
+        key : torch.Tensor, (n,), int64
+            0 or more, one for each image.
+        most : int
+            Larger keys count as this one.
+        min_images : int
+            With fewer images of a value there is no rate.
+
+        Returns
+        -------
+        numpy.ndarray, (most + 1,), float64
+            NaN where there is no rate.
+
+        Raises
+        ------
+        BumplabError
+            If the key is not a whole number from 0 on for each image.
+
+        Examples
+        --------
+        >>> world = World()
+        >>> mu = torch.tensor([[4.0, 4.0], [9.0, 9.0], [20.0, 20.0]])
+        >>> drawn = judge(world.render(torch.tensor([[4.0, 4.0], [9.0, 4.0], [20.0, 20.0]])), mu, world)
+        >>> drawn.rate_by(torch.tensor([1, 1, 3]), most=2).tolist()
+        [nan, 0.5, 1.0]
+        """
+        if key.shape != self.category.shape or key.is_floating_point() or (len(key) and key.min() < 0):
+            raise BumplabError(f"rate_by needs a whole number from 0 on for each of {len(self.mu)} images.")
+        key = key.cpu().clamp(max=most)
+        total = torch.bincount(key, minlength=most + 1).numpy()
+        hits = torch.bincount(key[self.right.cpu()], minlength=most + 1).numpy()
+        return np.where(total >= max(1, min_images), hits / np.maximum(total, 1), np.nan)
 
     def accuracy(self, which: str = "joint") -> Share:
         """Return the share of right images: ``"joint"``, or ``"x"`` or ``"y"`` alone, with its Wilson interval."""

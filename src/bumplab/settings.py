@@ -72,6 +72,35 @@ class Training(Frozen):
             )
         return self
 
+    def for_steps(self, steps: int, evaluations: int = 6, evaluate_on: int = 256, **changes: Any) -> Training:
+        """Return a copy that trains for so many steps and measures accuracy some times on the way.
+
+        Parameters
+        ----------
+        steps : int
+        evaluations : int
+            One every steps // `evaluations`, at least one step apart; the last step is always measured.
+        evaluate_on : int
+            Conditions of each.
+        **changes
+            Other settings, such as ``snapshots=()`` where those of a preset lie beyond the last step.
+
+        Raises
+        ------
+        BumplabError
+            For fewer than one evaluation, or an impossible value.
+
+        Examples
+        --------
+        >>> training = Training(steps=400).for_steps(600)
+        >>> training.steps, training.evaluate_every, training.evaluate_on
+        (600, 100, 256)
+        """
+        if evaluations < 1:
+            raise BumplabError(f"Training: measure accuracy once or more on the way, got {evaluations} evaluations.")
+        every = max(1, steps // evaluations)
+        return self.but(steps=steps, evaluate_every=every, evaluate_on=evaluate_on, **changes)
+
 
 class Settings(Frozen):
     """Everything that decides what a run becomes.

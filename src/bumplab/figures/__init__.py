@@ -1,1 +1,1 @@
-"""Figures of the book: one visual language, still and interactive."""
+"""One visual language for the figures of the book."""

@@ -1,0 +1,1 @@
+"""What is measured on networks and their images: accuracy, baselines, representations, interventions."""

@@ -1,0 +1,96 @@
+"""Training histories as curves: what was measured at which step, and when a curve comes to a level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from bumplab.base import BumplabError
+
+
+def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return one quantity of a training history as a curve.
+
+    Parameters
+    ----------
+    history : mapping
+        As a run holds it: ``loss``, pairs (step, loss), and ``accuracy``, one dictionary for each measurement with
+        ``step``, ``seen`` and, where the world has any, ``unseen``.
+    name : str
+        ``"loss"``, or a part and a measure joined by a dot: ``"seen.joint"``, ``"unseen.x"``, ``"seen.misplaced"``.
+
+    Returns
+    -------
+    steps : array (k,), int
+    values : array (k,), float64
+
+    Raises
+    ------
+    BumplabError
+        If the history holds no such curve; the sentence names those it holds.
+
+    Examples
+    --------
+    >>> history = {"loss": [[2, 0.5]], "accuracy": [{"step": 10, "seen": {"joint": 0.25}}]}
+    >>> curve(history, "seen.joint")
+    (array([10]), array([0.25]))
+    """
+    if name == "loss" and len(history["loss"]):
+        steps, values = zip(*history["loss"], strict=True)
+        return np.array(steps), np.array(values, dtype=float)
+    part, _, measure = name.partition(".")
+    try:
+        pairs = [(entry["step"], entry[part][measure]) for entry in history["accuracy"]]
+        steps, values = zip(*pairs, strict=True)
+    except (KeyError, TypeError, ValueError):
+        raise BumplabError(f"The history has no curve {name!r}: use {', '.join(_names(history)) or 'none'}.") from None
+    return np.array(steps), np.array(values, dtype=float)
+
+
+def step_at_level(steps: Sequence[float], values: Sequence[float], level: float = 0.5) -> float:
+    """Return the step at which a curve first comes to a level, on the line between two measurements.
+
+    The curve starts with 0 at step 0. Unlike :func:`bumplab.curves.threshold`, nothing is smoothed and steps are not
+    read on a logarithmic axis: this is for curves that are measured often and rise once.
+
+    Parameters
+    ----------
+    steps, values : sequences of float, (k,)
+        Steps above 0, ascending.
+    level : float
+        Above 0.
+
+    Returns
+    -------
+    float
+        The last step where the curve does not get there: a lower bound.
+
+    Raises
+    ------
+    BumplabError
+        If the sequences are empty or of different lengths, steps do not ascend, or the level is not above 0.
+
+    Examples
+    --------
+    >>> step_at_level([10, 20], [0.25, 0.75])
+    15.0
+    """
+    points = [(0, 0.0), *zip(steps, values, strict=False)]
+    if len(steps) != len(values) or len(points) < 2 or any(a >= b for (a, _), (b, _) in pairwise(points)):
+        raise BumplabError("A curve needs ascending steps above 0, and as many values.")
+    if not level > 0:
+        raise BumplabError(f"A curve that starts at 0 comes to a level above 0, got {level:g}.")
+    for (before, low), (after, high) in pairwise(points):
+        if high >= level:
+            return float(before + (after - before) * (level - low) / (high - low))
+    return float(points[-1][0])
+
+
+def _names(history: Mapping[str, Sequence]) -> list[str]:
+    names = ["loss"] if len(history["loss"]) else []
+    for part, measures in (history["accuracy"][0] if history["accuracy"] else {}).items():
+        if part != "step":
+            names += [f"{part}.{measure}" for measure in measures]
+    return names
