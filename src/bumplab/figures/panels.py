@@ -64,7 +64,7 @@ def seeds(
     >>> dots.get_ydata().tolist(), mean.get_ydata().tolist()
     ([0.0, 1.0, 0.5], [0.5, 0.5])
     """
-    groups = [values] if np.ndim(x) == 0 else list(values)
+    groups = [np.asarray(group, dtype=float) for group in ([values] if np.ndim(x) == 0 else values)]
     places = np.atleast_1d(x)
     if len(groups) != len(places) or not all(len(group) for group in groups):
         raise BumplabError(f"Give the values of one seed or more at each of {len(places)} x, got {len(groups)} groups.")
@@ -73,7 +73,7 @@ def seeds(
     if len(places) == 1 and mean.get_marker() in ("None", "", " ", None):
         mean.set_marker("_")  # a line through one point does not show
         mean.set_markersize(14)
-    spots = np.repeat(places, [len(group) for group in groups]), np.concatenate([np.asarray(g, float) for g in groups])
+    spots = np.repeat(places, [len(group) for group in groups]), np.concatenate(groups)
     (dots,) = axis.plot(*spots, "o", color=colour, markersize=4, alpha=0.5)
     if interval is not None:
         ends = np.array([student(group, *interval)[1:] for group in groups])
@@ -173,7 +173,7 @@ def plain_log(
     if which not in ("x", "y"):
         raise BumplabError(f"There is no axis {which!r}: use x or y.")
     line = axis.xaxis if which == "x" else axis.yaxis
-    top = axis.dataLim.xmax if which == "x" else axis.dataLim.ymax
+    top = axis.dataLim.x1 if which == "x" else axis.dataLim.y1  # -inf where nothing is drawn
     if ticks is None and not top > 0:
         return axis
     axis.set(**{f"{which}scale": "log"})
