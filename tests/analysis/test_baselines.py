@@ -122,6 +122,15 @@ def test_a_copy_one_pixel_away_counts_wherever_it_lies():
     assert not evaluate.judge(world.render(further), mu, world, COPY_TOLERANCE).right.any()
 
 
+def test_only_the_baselines_named_are_scored_in_their_order():
+    world = WORLDS["cross"]
+    whole, some = (baseline_evaluations(world, world.unseen(), *names) for names in ((), (("nearest", "chance"),)))
+    assert list(whole) == ["chance", "blank", "nearest", "composer"] and list(some) == ["nearest", "chance"]
+    assert all(torch.equal(some[name].category, whole[name].category) for name in some)
+    with pytest.raises(BumplabError, match="no baseline 'copier': use chance, blank, nearest, composer"):
+        baseline_evaluations(world, world.unseen(), ["nearest", "copier"])
+
+
 @pytest.mark.parametrize("mu", [torch.zeros(0, 2), torch.zeros(3), torch.zeros(3, 3)])
 def test_conditions_of_another_shape_are_refused(mu):
     with pytest.raises(BumplabError, match="one condition or more"):

@@ -81,7 +81,7 @@ def test_joined_checks_are_asked_in_their_order():
 
 def test_the_sentences_of_regions_and_devices_are_their_own():
     with pytest.raises(ParameterError, match="Parameter 'size': Cannot read the region 'ring': use box, "):
-        check("ring(3)"[:4], chapters.region_text())
+        check("ring", chapters.region_text())
     with pytest.raises(ParameterError, match="Parameter 'size': box.* is empty"):
         check("box(3, 2, 0, 1)", chapters.region_text(required=False))
     assert check("", chapters.region_text(required=False)) == ""
@@ -99,7 +99,7 @@ def test_types_and_unknown_names_come_first_as_before():
 
 
 def test_a_check_of_no_parameter_is_a_mistake_of_the_chapters_author():
-    with pytest.raises(BumplabError, match="a check is given for 'sigma'|A check is given for 'sigma'"):
+    with pytest.raises(BumplabError, match="A check is given for 'sigma'"):
         chapters.parameters({"__annotations__": {"size": int}, "size": 3}, sigma=chapters.at_most(2))
 
 

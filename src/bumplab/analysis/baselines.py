@@ -7,12 +7,15 @@ Both draw clean images, so that they fail by their place alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from bumplab.base import BumplabError
 from bumplab.evaluate import TOLERANCE, Evaluation, baselines, judge
 from bumplab.worlds import World
 
+BASELINES = ("chance", "blank", "nearest", "composer")
 #: Tolerance in pixels at which copies are scored, 5 % above :data:`bumplab.evaluate.TOLERANCE`. On a lattice of step 1
 #: the nearest image is often exactly one pixel away, at the edge of what is right. The detector finds a clean bump
 #: to 0.05 pixels, so that without this margin its rounding would decide, not the place.
@@ -102,14 +105,22 @@ def coverage(world: World, mu: torch.Tensor, seen: torch.Tensor | None = None) -
 
 
 def baseline_evaluations(
-    world: World, mu: torch.Tensor, seen: torch.Tensor | None = None, seed: int = 0, min_images: int = 1
+    world: World,
+    mu: torch.Tensor,
+    names: Sequence[str] = BASELINES,
+    *,
+    seen: torch.Tensor | None = None,
+    seed: int = 0,
+    min_images: int = 1,
 ) -> dict[str, Evaluation]:
-    """Score the machines that know nothing of composing on conditions.
+    """Score machines without any understanding on conditions.
 
     Parameters
     ----------
     world, mu, seen
         As for :func:`nearest_conditions`. Chance draws from all that the world shows in training.
+    names : sequence of str
+        Which of :data:`BASELINES`.
     seed : int
         Of the draw of chance.
     min_images : int
@@ -118,10 +129,15 @@ def baseline_evaluations(
 
     Returns
     -------
-    dict of str to Evaluation
+    dict of str to Evaluation, in the order of `names`
         ``chance``: clean images of random training conditions. ``blank``: black images. ``nearest``: the image of
         :func:`nearest_conditions`. ``composer``: that of :func:`composer_conditions`. The last two are scored with
         :data:`COPY_TOLERANCE`.
+
+    Raises
+    ------
+    BumplabError
+        For an unknown name, or conditions that are empty or of another shape.
 
     Examples
     --------
@@ -133,12 +149,16 @@ def baseline_evaluations(
     nearest: 0.49
     composer: 1.00
     """
-    seen = _check(world, mu, seen)
-    rounds = -(-min_images // len(mu))
-    evaluations = baselines(world, mu.repeat(max(1, rounds), 1), seed)
+    seen, evaluations = _check(world, mu, seen), {}
+    if unknown := set(names) - set(BASELINES):
+        raise BumplabError(f"There is no baseline {sorted(unknown)[0]!r}: use {', '.join(BASELINES)}.")
+    if {"chance", "blank"} & set(names):
+        rounds = max(1, -(-min_images // len(mu)))
+        evaluations |= baselines(world, mu.repeat(rounds, 1), seed)
     for name, conditions in (("nearest", nearest_conditions), ("composer", composer_conditions)):
-        evaluations[name] = judge(world.render(conditions(world, mu, seen)), mu, world, COPY_TOLERANCE)
-    return evaluations
+        if name in names:
+            evaluations[name] = judge(world.render(conditions(world, mu, seen)), mu, world, COPY_TOLERANCE)
+    return {name: evaluations[name] for name in names}
 
 
 def _check(world: World, mu: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
