@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from bumplab.base import BumplabError
-from bumplab.common.histories import curve, step_at_level
+from bumplab.common.histories import curve, measurements, step_at_level
 
 HISTORY = {
     "loss": [[2, 0.5], [4, 0.25]],
@@ -42,6 +42,14 @@ def test_a_run_that_was_never_measured_has_no_curve():
         curve({"loss": [], "accuracy": []}, "seen.joint")
     with pytest.raises(BumplabError, match="no curve 'loss'"):
         curve({"loss": [], "accuracy": []}, "loss")
+
+
+def test_measurements_are_the_entries_of_one_part():
+    steps, values = measurements(HISTORY, "unseen")
+    assert steps.tolist() == [10, 20] and values == [{"joint": 0.125}, {"joint": 0.5}]
+    for part in ("step", "hidden"):
+        with pytest.raises(BumplabError, match=f"no measurements of '{part}': use loss, seen.joint"):
+            measurements(HISTORY, part)
 
 
 @settings(deadline=None)

@@ -49,6 +49,36 @@ def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.nd
     return np.array(steps), np.array(values, dtype=float)
 
 
+def measurements(history: Mapping[str, Sequence], part: str) -> tuple[np.ndarray, list[dict[str, float]]]:
+    """Return all that was measured on one part of the conditions, for figures that show several quantities at once.
+
+    Parameters
+    ----------
+    history : mapping
+        As for :func:`curve`.
+    part : {"seen", "unseen"}
+
+    Returns
+    -------
+    steps : array (k,), int
+    values : list of k dictionaries, measure to value
+
+    Raises
+    ------
+    BumplabError
+        If the part was not measured.
+
+    Examples
+    --------
+    >>> measurements({"loss": [], "accuracy": [{"step": 10, "seen": {"joint": 0.25}}]}, "seen")
+    (array([10]), [{'joint': 0.25}])
+    """
+    entries = [entry for entry in history["accuracy"] if part in entry and part != "step"]
+    if not entries:
+        raise BumplabError(f"The history has no measurements of {part!r}: use {', '.join(_names(history)) or 'none'}.")
+    return np.array([entry["step"] for entry in entries]), [entry[part] for entry in entries]
+
+
 def step_at_level(steps: Sequence[float], values: Sequence[float], level: float = 0.5) -> float:
     """Return the step at which a curve first comes to a level, on the line between two measurements.
 
