@@ -30,8 +30,8 @@ MODULES = [
     "base", "worlds", "worlds_regions_extra", "diffusion", "unet", "evaluate", "settings", "train", "probe",
     "geometry", "runs",
     "ideals", "factorization", "topology", "summaries", "curves", "clusters", "percolation", "thresholds", "laws",
-    "onset", "claims", "results", "plots", "interactive", "filling", "chapters", "chapters_validators", "grids",
-    "pool", "ensembles",
+    "onset", "claims", "results", "plots", "interactive", "filling", "chapters", "chapters_checks",
+    "chapters_validators", "grids", "pool", "ensembles",
     "forecast", "sweeps", "__main__",
 ]  # fmt: skip
 

@@ -1,65 +1,17 @@
-"""What the parameters of a chapter may be, said where they are read.
+"""The parameters of a chapter, read and checked in one call.
 
-    params = parameters(globals(), sigma=at_most(2), seeds=between(1, 100), held_out=interval(6, 37))
-
-A check is a predicate with the words that say what is right. Checks are joined by ``&``; the first that fails speaks.
+params = parameters(globals(), sigma=at_most(2), seeds=between(1, 100), held_out=interval(6, 37))
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from bumplab import chapters
 from bumplab.base import BumplabError
-from bumplab.chapters import ParameterError
-
-
-@dataclass(frozen=True)
-class Check:
-    """A condition on a parameter.
-
-    Attributes
-    ----------
-    holds : callable
-        Takes the value and the namespace of all parameters, and returns whether the value is possible. A
-        :class:`bumplab.base.BumplabError` that it raises is the sentence for the reader.
-    words : str
-        Ends the sentence "Parameter ... must be ...".
-    others : tuple of Check
-        Asked afterwards.
-
-    Examples
-    --------
-    >>> even = Check(lambda value, params: value % 2 == 0, "even")
-    >>> parameters({"__annotations__": {"size": int}, "size": 3}, size=even & at_least(2))
-    Traceback (most recent call last):
-    bumplab.chapters.ParameterError: Parameter 'size' must be even, got 3.
-    """
-
-    holds: Callable[[Any, SimpleNamespace], bool]
-    words: str
-    others: tuple[Check, ...] = ()
-
-    def __and__(self, other: Check) -> Check:
-        return Check(self.holds, self.words, (*self.others, other))
-
-    def apply(self, name: str, value: Any, params: SimpleNamespace) -> None:
-        """Raise :class:`bumplab.chapters.ParameterError` unless the value is possible."""
-        try:
-            possible = self.holds(value, params)
-        except ParameterError:
-            raise
-        except BumplabError as error:
-            raise ParameterError(f"Parameter {name!r}: {error}") from None
-        if not possible:
-            raise ParameterError(f"Parameter {name!r} must be {self.words}, got {value!r}.")
-        for other in self.others:
-            other.apply(name, value, params)
+from bumplab.chapters_checks import Check
 
 
 def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamespace:
@@ -85,6 +37,7 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
 
     Examples
     --------
+    >>> from bumplab.chapters_checks import at_most, between
     >>> notebook = {"__annotations__": {"seeds": int, "sigma": float}, "seeds": 5, "sigma": 1}
     >>> parameters(notebook, seeds=between(1, 100), sigma=at_most(2))
     namespace(seeds=5, sigma=1.0)
@@ -98,143 +51,3 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
             raise BumplabError(f"A check is given for {name!r}, which is no parameter of this chapter.")
         check.apply(name, getattr(params, name), params)
     return params
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def at_least(low: float) -> Check:
-    """Allow numbers from `low` on."""
-    return Check(lambda value, _: value >= low, f"at least {low:,g}")
-
-
-def at_most(high: float) -> Check:
-    """Allow numbers up to `high`."""
-    return Check(lambda value, _: value <= high, f"at most {high:,g}")
-
-
-def above(low: float | str) -> Check:
-    """Allow numbers above `low`, itself a number, or the name of another parameter: its value, or all in its list."""
-    if isinstance(low, str):
-        return Check(lambda value, params: value > np.max(getattr(params, low)), f"above parameter {low!r}")
-    return Check(lambda value, _: value > low, f"above {low:,g}")
-
-
-def below(high: float) -> Check:
-    """Allow numbers below `high`."""
-    return Check(lambda value, _: value < high, f"below {high:,g}")
-
-
-def between(low: float, high: float) -> Check:
-    """Allow numbers from `low` to `high`, both included."""
-    return Check(lambda value, _: low <= value <= high, f"from {low:,g} to {high:,g}")
-
-
-def within(low: float, high: float) -> Check:
-    """Allow numbers strictly between `low` and `high`."""
-    return Check(lambda value, _: low < value < high, f"above {low:,g} and below {high:,g}")
-
-
-def other_than(name: str) -> Check:
-    """Allow whatever differs from another parameter."""
-    return Check(lambda value, params: value != getattr(params, name), f"other than parameter {name!r}")
-
-
-# ---------------------------------------------------------------- lists
-
-
-def interval(low: float, high: float, contains_integer: bool = False) -> Check:
-    """Allow a pair [a, b] with low <= a < b <= high; with `contains_integer`, a whole number strictly between them."""
-
-    def holds(value: Any, _: SimpleNamespace) -> bool:
-        if len(value) != 2 or not all(map(_is_number, value)):
-            return False
-        a, b = value
-        return low <= a < b <= high and (not contains_integer or np.floor(a) + 1 < b)
-
-    whole = " and a whole number strictly between" if contains_integer else ""
-    return Check(holds, f"a pair [a, b] with {low:,g} <= a < b <= {high:,g}{whole}")
-
-
-def numbers(each: Check | None = None, least: int = 1, ascending: bool = False, whole: bool = False) -> Check:
-    """Allow a list of finite numbers.
-
-    Parameters
-    ----------
-    each : Check, optional
-        Of every number, for example ``above(0) & at_most(1)``.
-    least : int
-        How many different numbers there are at least.
-    ascending : bool
-        Each is larger than the one before it.
-    whole : bool
-        Only whole numbers.
-
-    Examples
-    --------
-    >>> parameters({"__annotations__": {"widths": list}, "widths": [0, 2]}, widths=numbers(above(0)))
-    Traceback (most recent call last):
-    bumplab.chapters.ParameterError: Parameter 'widths' must be a list of numbers above 0, got [0, 2].
-    """
-
-    def holds(value: Any, params: SimpleNamespace) -> bool:
-        if not all(map(_is_whole if whole else _is_number, value)) or len(set(value)) < least:
-            return False
-        if ascending and any(a >= b for a, b in zip(value, value[1:], strict=False)):
-            return False
-        return all(part.holds(number, params) for number in value for part in parts)
-
-    parts = () if each is None else (each, *each.others)
-    words = "whole numbers" if whole else "numbers"
-    words = f"ascending {words}" if ascending else words
-    words = f"{least} different {words} or more" if least > 1 else words
-    return Check(holds, " ".join([f"a list of {words}", " and ".join(part.words for part in parts)]).strip())
-
-
-def containing(item: Any) -> Check:
-    """Allow lists with `item` among their values."""
-    return Check(lambda value, _: item in value, f"a list with {item!r} in it")
-
-
-def element_of(name: str) -> Check:
-    """Allow the values in the list of another parameter."""
-    return Check(lambda value, params: value in getattr(params, name), f"one of parameter {name!r}")
-
-
-# ---------------------------------------------------------------- text
-
-
-def choice(*options: str) -> Check:
-    """Allow one of some words; an empty one among them stands for leaving the parameter open."""
-    words = ", ".join(option or "empty" for option in options)
-    return Check(lambda value, _: value in options, f"one of {words}")
-
-
-def region_text(required: bool = True) -> Check:
-    """Allow text that :func:`bumplab.worlds.region` reads; with `required`, not an empty one."""
-
-    def holds(value: str, _: SimpleNamespace) -> bool:
-        from bumplab.worlds import region
-
-        return region(value) is not None or not required
-
-    return Check(holds, "a region such as 'cross(13, 19)'")
-
-
-def device_name() -> Check:
-    """Allow auto and the devices of this machine."""
-
-    def holds(value: str, _: SimpleNamespace) -> bool:
-        from bumplab.train import pick_device
-
-        return bool(pick_device(value))
-
-    return Check(holds, "a device")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

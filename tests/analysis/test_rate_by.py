@@ -33,6 +33,12 @@ def test_rates_are_group_means(evaluation, most, least):
     assert np.isnan(rates).any() and np.isfinite(rates).any()
 
 
+def test_as_many_images_as_asked_for_are_enough(evaluation):
+    key = (torch.arange(256) >= 20).long()  # 20 zeros
+    assert np.isnan(evaluation.rate_by(key, 1, 20)).tolist() == [False, False]
+    assert np.isnan(evaluation.rate_by(key, 1, 21)).tolist() == [True, False]
+
+
 @pytest.mark.parametrize("key", [torch.zeros(255, dtype=int), torch.zeros(256), torch.full((256,), -1)])
 def test_keys_that_are_no_whole_numbers_are_refused(evaluation, key):
     with pytest.raises(BumplabError, match="a whole number from 0 on for each of 256 images"):
