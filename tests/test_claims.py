@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bumplab.base import BumplabError
-from bumplab.claims import MIME, VERDICTS, check, collect
+from bumplab.claims import MIME, VERDICTS, Checker, check, collect
 
 
 def claim(values, name="fig2.betti1", **options):
@@ -40,8 +40,69 @@ def test_the_verdict_follows_from_the_numbers(values, prediction, verdict):
     assert claim(values, **prediction).verdict == verdict
 
 
-def test_there_are_three_verdicts():
-    assert VERDICTS == ("reproduced", "partly", "not reproduced")
+def test_there_are_four_verdicts():
+    assert VERDICTS == ("reproduced", "partly", "not reproduced", "undecided")
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")], [np.nan, np.inf], np.zeros(0), float("nan")], ids=str)
+def test_a_claim_without_data_is_undecided_and_shown(values):
+    made = claim(values, at_least=0.5)
+    assert made.verdict == "undecided"
+    assert (made.value, made.low, made.high, made.seeds) == (None, None, None, 0)
+    assert str(made) == "UNDECIDED: The bump is found. Measured no value, claimed at least 0.5; quick."
+    page = made._repr_mimebundle_()
+    assert "claim-undecided" in page["text/html"] and json.loads(json.dumps(page))[MIME]["value"] is None
+
+
+@pytest.mark.parametrize(
+    "values, prediction, verdict",
+    [
+        ([0.85, 0.95, 0.9], {"at_least": 0.8, "tolerance": 0.1}, "undecided"),  # 0.90 [0.78, 1.02]
+        ([0.85, 0.95, 0.9], {"at_least": 0.8, "tolerance": 0.01}, "partly"),
+        ([0.85, 0.95, 0.9], {"at_least": 0.7, "tolerance": 0.05}, "reproduced"),
+        ([0.85, 0.95, 0.9], {"at_least": 0.75, "tolerance": 0.05}, "undecided"),  # the lower end may leave the range
+        ([0.85, 0.95, 0.9], {"at_least": 0.95, "tolerance": 0.05}, "undecided"),  # or the mean come into it
+        ([0.85, 0.95, 0.9], {"at_least": 0.97, "tolerance": 0.05}, "not reproduced"),
+        ([0.1, 0.1], {"at_most": 0.05, "tolerance": 0.05}, "undecided"),  # exactly at the tolerance
+        ([0.3, 0.3], {"at_most": 0.2, "tolerance": 0.1}, "undecided"),  # 0.2 + 0.1 is above 0.3
+        ([0.9, 0.9], {"at_least": 0.8, "tolerance": 0.1}, "undecided"),  # 0.8 + 0.1 is below 0.9
+        ([0.1, 0.1], {"at_most": 0.05, "tolerance": 0.04}, "not reproduced"),
+        ([4.0, 4.0], {"at_least": 3, "at_most": 5, "tolerance": 0.5}, "reproduced"),
+        ([4.0, 4.0], {"at_least": 3, "at_most": 5, "tolerance": 1}, "undecided"),
+        ([0.9], {"at_least": 0.5, "tolerance": 0.1}, "partly"),
+    ],
+)
+def test_a_verdict_that_the_tolerance_could_change_is_undecided(values, prediction, verdict):
+    assert claim(values, **prediction).verdict == verdict
+
+
+@given(
+    st.lists(st.floats(-1, 1), min_size=1, max_size=5),
+    st.floats(-1, 1),
+    st.sampled_from([0, 0.01, 0.1, 0.5]),
+    st.floats(-1, 1),
+)
+@settings(deadline=None)
+def test_a_decided_verdict_holds_wherever_the_numbers_move(values, at_least, tolerance, move):
+    """Moving a mean and both ends by the same step within the tolerance is moving every value by it."""
+    made = claim(values, at_least=at_least, tolerance=tolerance, digits=12)
+    moved = claim(np.add(values, move * tolerance), at_least=at_least, digits=12)
+    assert made.verdict in ("undecided", moved.verdict)
+
+
+def test_a_claim_says_what_its_tolerance_is():
+    made = claim([0.9, 0.9], at_least=0.8, tolerance=0.1)
+    assert (
+        made.prediction() == "at least 0.8 (within 0.1 undecided)"
+        and made._repr_mimebundle_()[MIME]["tolerance"] == 0.1
+    )
+    assert "tolerance" not in claim([0.9, 0.9], at_least=0.8)._repr_mimebundle_()[MIME]
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, float("nan")])
+def test_an_impossible_tolerance_is_refused(tolerance):
+    with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: a tolerance is at least 0, got"):
+        claim([1, 2], at_least=0, tolerance=tolerance)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=20))
@@ -85,15 +146,26 @@ def test_a_claim_prints_its_verdict_and_everything_behind_it():
     )
 
 
-@pytest.mark.parametrize("values", [[], float("nan"), [1, float("inf")], [1, float("nan")]], ids=str)
-def test_values_that_are_no_numbers_are_refused(values):
-    with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: needs finite values, got"):
+@pytest.mark.parametrize("values", [[1, float("inf")], [float("nan"), 1]], ids=str)
+def test_data_of_which_a_part_is_missing_are_refused(values):
+    with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: leave out values that are not finite and say so, got"):
         claim(values, at_least=0)
 
 
 def test_a_claim_that_predicts_nothing_is_refused():
     with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: say what is predicted"):
         claim(1.0)
+
+
+def test_a_checker_holds_what_its_claims_share():
+    ours = Checker(source="this book", preset="quick, five seeds")
+    made = ours("a.b", "It holds.", [1, 2], at_least=0, note="Note.")
+    expected = {"source": "this book", "preset": "quick, five seeds", "at_least": 0, "note": "Note."}
+    assert made == check("a.b", "It holds.", [1, 2], **expected)
+    assert ours("a.b", "It holds.", [1, 2], at_most=0, preset="paper") == check(
+        "a.b", "It holds.", [1, 2], source="this book", preset="paper", at_most=0
+    )
+    assert ours("a.b", "It holds.", [], at_least=0).verdict == "undecided"
 
 
 def test_text_in_a_claim_cannot_break_the_page():
@@ -137,16 +209,19 @@ def test_two_claims_of_one_name_are_refused(tmp_path):
 
 def test_the_scoreboard_counts_and_filters_verdicts(tmp_path):
     good, half = claim([1, 1], name="good", at_least=0), claim(1.0, name="half", at_least=0)
-    notebook(tmp_path / "01-worlds.ipynb", good, half)
+    none = claim([], name="none", at_least=0)
+    notebook(tmp_path / "01-worlds.ipynb", good, half, none)
     board = collect(tmp_path)
-    assert [board.count(verdict) for verdict in VERDICTS] == [1, 1, 0]
+    assert [board.count(verdict) for verdict in VERDICTS] == [1, 1, 0, 1]
+    assert board.only("undecided").rows == [("01-worlds", none)]
     assert board.only("partly").rows == [("01-worlds", half)] and board.only("all") == board
-    assert board._repr_mimebundle_()["text/html"].count("<tr>") == 3  # the head and one for each claim
+    assert board._repr_mimebundle_()["text/html"].count("<tr>") == 4  # the head and one for each claim
     with pytest.raises(BumplabError, match=r"^There is no verdict 'maybe': use all or one of reproduced, partly,"):
         board.only("maybe")
 
 
-def test_a_claim_travels_in_the_output_as_data():
-    made = claim([1, 2], at_least=1)
+@pytest.mark.parametrize("values, tolerance", [([1, 2], 0), ([1, 2], 0.5), ([], 0)])
+def test_a_claim_travels_in_the_output_as_data(values, tolerance):
+    made = claim(values, at_least=1, tolerance=tolerance)
     data = json.loads(json.dumps(made._repr_mimebundle_()))
     assert type(made)(**data[MIME]) == made and data["text/plain"] == str(made)

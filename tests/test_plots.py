@@ -1,11 +1,13 @@
 """Figures that compute something show what they should."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
-from bumplab import plots
+from bumplab import claims, plots
 from bumplab.evaluate import judge
 from bumplab.worlds import World
 
@@ -45,3 +47,25 @@ def test_lines_divide_what_was_shown_from_what_was_not(axis):
     upright, level = (np.array(lines.get_segments()) for lines in axis.collections)
     assert set(upright[:, :, 0].ravel()) == {3.5, 6.5} and set(level[:, :, 1].ravel()) == {9.5, 11.5}
     assert len(upright) == 2 * 2 and len(level) == 2 * 3
+
+
+def test_every_verdict_is_drawn_in_a_colour_of_its_own(monkeypatch):
+    assert tuple(plots.VERDICT_COLOURS) == claims.VERDICTS and len(set(plots.VERDICT_COLOURS.values())) == 4
+    monkeypatch.setattr(plt, "show", lambda: None)
+    values = {"reproduced": [1, 1], "partly": [1], "not reproduced": [0, 0], "undecided": []}
+    made = [claims.check(name, "It holds.", v, source="P1", preset="q", at_least=1) for name, v in values.items()]
+    rows = [("01-worlds", claim) for claim in made]
+    assert [claim.verdict for claim in made] == list(values)
+    plots.verdicts(rows)
+    bars = plt.gca().containers
+    assert [bar.get_label() for bar in bars] == list(values) and [bar[0].get_width() for bar in bars] == [1] * 4
+    plots.claims(rows, "title")
+    assert [len(axis.lines) for axis in plt.gcf().axes] == [2, 2, 2, 0]  # an interval and a mean, where there are data
+    plt.close("all")
+
+
+def test_the_page_has_a_colour_for_every_verdict():
+    css = (Path(__file__).resolve().parents[1] / "book" / "_static" / "bumplab.css").read_text()
+    for verdict, colour in plots.VERDICT_COLOURS.items():
+        kind = verdict.replace(" ", "-")
+        assert f".claim-{kind} {{\n  border-left-color: {colour.lower()} !important;" in css

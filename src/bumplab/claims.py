@@ -1,7 +1,7 @@
 """A claim of the paper, the number measured for it, and the verdict.
 
-A chapter ends with ``claims.check(...)`` calls. Each prints its verdict and leaves it, as data, in the
-notebook's output, where :func:`collect` finds it for the scoreboard.
+A chapter ends with :func:`check` calls, or calls of a :class:`Checker`, which holds what they share. Each prints its
+verdict and leaves it, as data, in the notebook's output, where :func:`collect` finds it for the scoreboard.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bumplab.base import BumplabError
 from bumplab.summaries import student
 
 MIME = "application/vnd.bumplab.claim+json"
-VERDICTS = ("reproduced", "partly", "not reproduced")
+VERDICTS = ("reproduced", "partly", "not reproduced", "undecided")
 
 
 @dataclass(frozen=True)
@@ -33,41 +33,48 @@ class Claim:
         Where the claim stands: paper and figure.
     statement : str
         The claim in one sentence.
-    value, low, high : float
-        Mean over seeds and its 95 % Student interval (equal to the value for a single seed).
+    value, low, high : float or None
+        Mean over seeds and its 95 % Student interval (equal to the value for a single seed); None without data.
     seeds : int
-        How many values are behind it.
+        How many values are behind it; 0 without data.
     at_least, at_most : float or None
         What the claim predicts for the value.
     verdict : str
         ``"reproduced"`` if the whole interval agrees with the prediction, ``"partly"`` if the mean does but the
-        interval does not, or a single seed does, else ``"not reproduced"``.
+        interval does not, or a single seed does, else ``"not reproduced"``; ``"undecided"`` without data, or where a
+        change of the numbers within `tolerance` would give another verdict.
     preset, note : str
         Which preset (and device) the value comes from; what else the reader should know.
+    tolerance : float
+        How far value, low and high may move from one processor to another.
     """
 
     name: str
     source: str
     statement: str
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None
+    high: float | None
     seeds: int
     at_least: float | None
     at_most: float | None
     verdict: str
     preset: str
     note: str = ""
+    tolerance: float = 0.0
 
     def prediction(self) -> str:
         """Return the predicted range in words."""
         low, high = self.at_least, self.at_most
+        within = f" (within {self.tolerance:g} undecided)" if self.tolerance else ""
         if low is not None and high is not None:
-            return f"between {low:g} and {high:g}"
-        return f"at least {low:g}" if low is not None else f"at most {high:g}"
+            return f"between {low:g} and {high:g}{within}"
+        return (f"at least {low:g}" if low is not None else f"at most {high:g}") + within
 
     def measured(self) -> str:
-        """Return the value with its interval and the number of seeds."""
+        """Return the value with its interval and the number of seeds, or ``"no value"``."""
+        if not self.seeds:
+            return "no value"
         if self.seeds < 2:
             return f"{self.value:g} (1 seed)"
         return f"{self.value:g} [{self.low:g}, {self.high:g}] ({self.seeds} seeds)"
@@ -85,7 +92,8 @@ class Claim:
             f"Measured {self.measured()}; claimed {self.prediction()}. "
             f"{html.escape(self.preset)}. {html.escape(self.note)}</div>"
         )
-        return {"text/plain": str(self), "text/html": body, MIME: asdict(self)}
+        data = {key: value for key, value in asdict(self).items() if key != "tolerance" or value}
+        return {"text/plain": str(self), "text/html": body, MIME: data}
 
 
 def check(
@@ -99,6 +107,7 @@ def check(
     at_most: float | None = None,
     digits: int = 2,
     share: bool = False,
+    tolerance: float = 0.0,
     note: str = "",
 ) -> Claim:
     """Compare measured values, one per seed, with what a claim predicts.
@@ -106,7 +115,8 @@ def check(
     Parameters
     ----------
     values : float or sequence of float
-        One value for each seed.
+        One value for each seed. With none, or none that is finite, the claim is undecided, and shown like the others.
+        Where only some are not finite the caller decides what that means, leaves them out, and says so in `note`.
     at_least, at_most : float, optional
         The predicted range; at least one of the two.
     digits : int
@@ -114,25 +124,76 @@ def check(
         verdict is taken from the rounded numbers, those that the reader sees.
     share : bool
         The values are shares: the interval ends at 0 and 1.
+    tolerance : float
+        How far the numbers may move from one processor to another, at least 0: where they come out of steps that
+        amplify rounding, such as UMAP. A verdict that such a move could change is undecided. 0 for all else, which
+        is stable in its printed digits.
 
     Raises
     ------
     BumplabError
-        If there are no values, one is not finite, or nothing is predicted.
+        If some values are finite and others are not, nothing is predicted, or the tolerance is negative.
+
+    Examples
+    --------
+    >>> accuracy = [0.97, 1.0, 0.99]
+    >>> print(check("p0.phase-c", "Bumps are right.", accuracy, source="LLF24", preset="quick", at_least=0.9))
+    REPRODUCED: Bumps are right. Measured 0.99 [0.95, 1.02] (3 seeds), claimed at least 0.9; quick.
     """
     data = np.atleast_1d(np.asarray(values, dtype=float))
-    if not data.size or not np.isfinite(data).all():
-        raise BumplabError(f"Claim {name}: needs finite values, got {values!r}.")
+    finite = np.isfinite(data)
+    if finite.any() and not finite.all():
+        raise BumplabError(f"Claim {name}: leave out values that are not finite and say so, got {values!r}.")
     if at_least is None and at_most is None:
         raise BumplabError(f"Claim {name}: say what is predicted, with at_least or at_most.")
-    value, low, high = (round(v, digits) + 0.0 for v in student(data, *((0, 1) if share else ())))
+    if not tolerance >= 0:
+        raise BumplabError(f"Claim {name}: a tolerance is at least 0, got {tolerance!r}.")
+    if not finite.any():
+        numbers = (None, None, None, 0)
+        verdict = "undecided"
+    else:
+        value, low, high = (round(v, digits) + 0.0 for v in student(data, *((0, 1) if share else ())))
+        numbers = (value, low, high, data.size)
+        bounds = (-np.inf if at_least is None else at_least, np.inf if at_most is None else at_most)
+        verdicts = {_verdict(*numbers, *bounds, slack) for slack in (-tolerance, tolerance)}
+        verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
+    return Claim(name, source, statement, *numbers, at_least, at_most, verdict, preset, note, tolerance)
+
+
+def _verdict(value: float, low: float, high: float, seeds: int, least: float, most: float, slack: float) -> str:
+    """Return the verdict of an interval on a range made wider by `slack` at both ends."""
 
     def agrees(v: float) -> bool:
-        return (at_least is None or v >= at_least) and (at_most is None or v <= at_most)
+        margin = 1.000001 * slack  # a number at the tolerance is within it, however the sum is rounded
+        return least - margin <= v <= most + margin
 
-    whole = data.size > 1 and agrees(low) and agrees(high)
-    verdict = VERDICTS[0] if whole else VERDICTS[1] if agrees(value) else VERDICTS[2]
-    return Claim(name, source, statement, value, low, high, int(data.size), at_least, at_most, verdict, preset, note)
+    if seeds > 1 and agrees(low) and agrees(high):
+        return "reproduced"
+    return "partly" if agrees(value) else "not reproduced"
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A :func:`check` that knows the source and the preset which the claims of a chapter share.
+
+    Attributes
+    ----------
+    source, preset : str
+        What :func:`check` gets where a call names nothing else.
+
+    Examples
+    --------
+    >>> ours = Checker(source="this book", preset="quick")
+    >>> print(ours("ours.overfit", "Longer training needs more bumps.", [], at_least=1))
+    UNDECIDED: Longer training needs more bumps. Measured no value, claimed at least 1; quick.
+    """
+
+    source: str
+    preset: str
+
+    def __call__(self, name: str, statement: str, values: float | Sequence[float], **options) -> Claim:
+        """Return what :func:`check` does; `options` are its keywords, and may replace what is shared."""
+        return check(name, statement, values, **{"source": self.source, "preset": self.preset, **options})
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#BBBBBB"
 
 #: What each category of a generated image looks like, everywhere in the book.
 CATEGORY_COLOURS = dict(zip(CATEGORIES, (GREY, ORANGE, SKY, BLUE), strict=True))
-VERDICT_COLOURS = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION), strict=True))
+VERDICT_COLOURS = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION, GREY), strict=True))
 
 
 def style() -> None:
@@ -249,17 +249,18 @@ def verdicts(rows: Sequence[tuple[str, Claim]]) -> None:
 
 
 def claims(rows: Sequence[tuple[str, Claim]], title: str) -> None:
-    """Draw measured intervals beside claimed ranges, one row with its own scale for each claim."""
+    """Draw measured intervals beside claimed ranges, one row and scale for each claim; the range alone without data."""
     figure, axes = plt.subplots(len(rows), 1, figsize=(6.4, 0.62 * len(rows) + 0.3), squeeze=False)
     axes[0, 0].set_title(title, loc="left")
     for axis, (_, claim) in zip(axes[:, 0], rows, strict=True):
         ends = [v for v in (claim.low, claim.high, claim.at_least, claim.at_most) if v is not None]
-        pad = 0.25 * (max(ends) - min(ends)) or 0.5 * abs(claim.value) or 1.0
+        pad = 0.25 * (max(ends) - min(ends)) or 0.5 * abs(ends[0]) or 1.0
         low, high = min(ends) - pad, max(ends) + pad
         band = (low if claim.at_least is None else claim.at_least, high if claim.at_most is None else claim.at_most)
         axis.axvspan(*band, color=SKY, alpha=0.35, lw=0)
-        axis.plot([claim.low, claim.high], [0, 0], color=VERDICT_COLOURS[claim.verdict])
-        axis.plot(claim.value, 0, "o", color=VERDICT_COLOURS[claim.verdict])
+        if claim.seeds:
+            axis.plot([claim.low, claim.high], [0, 0], color=VERDICT_COLOURS[claim.verdict])
+            axis.plot(claim.value, 0, "o", color=VERDICT_COLOURS[claim.verdict])
         axis.set(xlim=(low, high), ylim=(-1, 1), yticks=[])
         axis.set_ylabel(claim.name, rotation=0, ha="right", va="center", fontsize=8.5)
         axis.tick_params(labelsize=7.5)
