@@ -6,6 +6,14 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # Chapters, and processes for the tests, at a time.
 JOBS ?= 2
+# What holds on one processor must hold on any: the tests take the instructions of this one, of one with AVX2 or of an
+# old one, in turn by the day of the year. make test PROCESSOR=native chooses.
+PROCESSOR ?= $(if $(filter x86_64,$(shell uname -m)),$(word $(shell expr $$(date +%j) % 3 + 1),native avx2 sse41),native)
+INSTRUCTIONS_native := BUMPLAB_STORE=$(CURDIR)/_build/store
+INSTRUCTIONS_avx2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_CORETYPE=Haswell \
+  NUMBA_CPU_NAME=generic BUMPLAB_STORE=$(CURDIR)/_build/store-avx2
+INSTRUCTIONS_sse41 := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem \
+  NUMBA_CPU_NAME=generic BUMPLAB_STORE=$(CURDIR)/_build/store-sse41
 # Options of the benchmark, as in make bench BENCH="--only diffusers --cap 60".
 BENCH ?=
 
@@ -16,7 +24,7 @@ EXECUTE := $(BIN)/python -m book._tools.execute
 
 # No progress bars in outputs, and no run from the reader's own cache: new runs of the book live in _build.
 book outputs test: export TQDM_DISABLE = 1
-book outputs test: export BUMPLAB_STORE = $(CURDIR)/_build/store
+book outputs: export BUMPLAB_STORE = $(CURDIR)/_build/store
 # One thread: for networks this small a second one gains a fifth on an idle machine and loses a factor on a busy one,
 # where the threads of a step wait for each other.
 book outputs test: export OMP_NUM_THREADS = 1
@@ -33,12 +41,11 @@ book: fresh ## execute the chapters that changed and render the site into _build
 	$(BIN)/jupyter-book build . --all -n -W --keep-going
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
-# The longest chapters start first, then the unit tests: no process is idle while one chapter ends. What nbval has
-# executed and found right, make book does not execute again.
-test: fresh ## run the tests, and every chapter against its committed outputs
-	chapters=$$($(EXECUTE) --list) && \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.nbval_cache \
-	  --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg $$chapters tests
+test: fresh ## run the tests, then every chapter against its committed outputs
+	$(if $(INSTRUCTIONS_$(PROCESSOR)),,$(error PROCESSOR is native, avx2 or sse41, not $(PROCESSOR)))
+	@echo "The tests take the instructions of this processor: $(PROCESSOR)."
+	$(INSTRUCTIONS_$(PROCESSOR)) $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
+	  --nbval-sanitize-with tests/nbval.cfg tests $(CHAPTERS)
 
 # Contracts of imports, types and the code in notebooks have their place here, one line each.
 lint: $(READY) ## check style, docstrings, imports, and that no file names a path of one computer
@@ -64,7 +71,10 @@ clean: ## remove what was built, but not .venv
 
 # Drop the runs that another package has trained; name the notebooks that are no chapters.
 fresh: $(READY)
-	@$(EXECUTE) --fresh
+	@mkdir -p _build
+	@find $(INPUTS) -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cksum > _build/inputs.new
+	@cmp -s _build/inputs.new _build/inputs || rm -rf _build/.jupyter_cache _build/store*
+	@mv _build/inputs.new _build/inputs
 
 $(READY): constraints.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || \
