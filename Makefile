@@ -41,11 +41,14 @@ book: fresh ## execute the chapters that changed and render the site into _build
 	$(BIN)/jupyter-book build . --all -n -W --keep-going
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
-test: fresh ## run the tests, then every chapter against its committed outputs
+# The longest chapters start first, then the unit tests: no process is idle while one chapter ends. What nbval has
+# executed and found right with this processor's own instructions, make book does not execute again.
+test: fresh ## run the tests, and every chapter against its committed outputs
 	$(if $(INSTRUCTIONS_$(PROCESSOR)),,$(error PROCESSOR is native, avx2 or sse41, not $(PROCESSOR)))
 	@echo "The tests take the instructions of this processor: $(PROCESSOR)."
-	$(INSTRUCTIONS_$(PROCESSOR)) $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
-	  --nbval-sanitize-with tests/nbval.cfg tests $(CHAPTERS)
+	chapters=$$($(EXECUTE) --list) && $(INSTRUCTIONS_$(PROCESSOR)) \
+	  $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.nbval_cache \
+	  --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg $$chapters tests
 
 # Contracts of imports, types and the code in notebooks have their place here, one line each.
 lint: $(READY) ## check style, docstrings, imports, and that no file names a path of one computer
@@ -71,10 +74,7 @@ clean: ## remove what was built, but not .venv
 
 # Drop the runs that another package has trained; name the notebooks that are no chapters.
 fresh: $(READY)
-	@mkdir -p _build
-	@find $(INPUTS) -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cksum > _build/inputs.new
-	@cmp -s _build/inputs.new _build/inputs || rm -rf _build/.jupyter_cache _build/store*
-	@mv _build/inputs.new _build/inputs
+	@$(EXECUTE) --fresh
 
 $(READY): constraints.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || \

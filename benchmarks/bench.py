@@ -24,8 +24,8 @@ import click
 import psutil
 import torch
 
-from bumplab import results
-from bumplab.base import atomic_write
+from bumplab.chapters.benchmarks import median_time, read_results, time_to
+from bumplab.common.files import atomic_write
 
 PEERS = ("denoising-diffusion-pytorch", "ema-pytorch", "diffusers")
 #: The accuracy over the whole lattice that every seed of preset quick must reach.
@@ -34,10 +34,11 @@ LEAST = 0.99
 
 def parts(seeds: int, count: int, cap: float) -> dict[str, Callable[[], dict[str, Any]]]:
     """Return what is measured, by name and in order: a new part is a function that returns its result."""
+    import percolation
+
     import contest
     import ours
     import peers
-    import percolation
 
     gpu = {
         "gpu-single": lambda: ours.one_after_another(min(count, 4), "cuda"),
@@ -103,14 +104,14 @@ def cpu_seconds() -> tuple[float, float]:
 
 def summary(found: dict[str, dict[str, Any]]) -> str:
     """Return the results of the trainings, of the sweeps and of percolation as text."""
-    ours = [results.time_to(entry["curve"]) for entry in found.values() if "sampling" in entry]
+    ours = [time_to(entry["curve"]) for entry in found.values() if "sampling" in entry]
     lines = [f"{'':30s} {'parameters':>10s} {'images/s':>8s} {'GiB':>5s} {'accuracy':>8s} {'s to 0.95':>13s}  of ours"]
     for name, entry in found.items():
         if "curve" in entry:
-            needed, last = results.time_to(entry["curve"]), entry["curve"][-1]["accuracy"]
+            needed, last = time_to(entry["curve"]), entry["curve"][-1]["accuracy"]
             lines.append(
                 f"{name:30s} {entry['parameters']:10,d} {entry['images_per_second']:8.0f} {entry['peak_gib']:5.2f} "
-                f"{last:8.3f} {needed!s:>13s}  {needed.over(results.median(ours)) if len(ours) % 2 else ''}"
+                f"{last:8.3f} {needed!s:>13s}  {needed.ratio_to(median_time(ours)) if len(ours) % 2 else ''}"
             )
         if "runs_per_hour" in entry:
             lines.append(f"{name}: {entry['threads']} threads a run, {entry['runs_per_hour']:.0f} runs per hour")
@@ -147,7 +148,7 @@ def main(out, only, fresh, cap, seeds, runs, threads, here) -> None:
             with tempfile.TemporaryDirectory() as store:  # no run of the user's may stand in for one of these
                 extra = {"OMP_NUM_THREADS": str(threads), "BUMPLAB_STORE": store, "PYTHONWARNINGS": "ignore"}
                 subprocess.run(command, check=True, env=os.environ | extra)
-    found = results.read(out)
+    found = read_results(out)
     print(summary(found))
     low = [name for name, entry in found.items() if entry.get("accuracy", 1) < LEAST]
     if low:

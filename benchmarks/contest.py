@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from bumplab.evaluate import judge
-from bumplab.results import TARGET
-from bumplab.worlds import spread
+from bumplab.analysis.accuracy import score_images
+from bumplab.chapters.benchmarks import TARGET_ACCURACY
+from bumplab.worlds.bumps import subsample_evenly
 from peers import BATCH, CONTESTANTS, QUICK, SAMPLER_STEPS, WORLD
 
 #: Seconds of training until the first measurement, and least between two.
@@ -34,12 +34,12 @@ def contest(name: str, seed: int, cap: float) -> dict[str, Any]:
     """
     entry = CONTESTANTS[name]
     contestant = entry.make(seed)
-    mu = spread(WORLD.lattice(), QUICK.training.evaluate_on)
+    mu = subsample_evenly(WORLD.lattice(), QUICK.training.evaluate_on)
     curve: list[dict[str, Any]] = []
     step, seconds, due, losses = 0, 0.0, EVERY, []
     form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of training{postfix}"
     with tqdm(total=cap, desc=name, bar_format=form, dynamic_ncols=True) as bar:
-        while seconds < cap and not (curve and curve[-1]["accuracy"] >= TARGET):
+        while seconds < cap and not (curve and curve[-1]["accuracy"] >= TARGET_ACCURACY):
             begun = time.perf_counter()
             losses.append(contestant.step())
             took = time.perf_counter() - begun
@@ -73,5 +73,5 @@ def score(contestant, mu: torch.Tensor) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):  # the same noise each time, and training goes on as if undisturbed
         torch.manual_seed(0)
         images = contestant.sample(mu)
-    result = judge(images, mu, WORLD)
-    return {"accuracy": result.accuracy().value, "shares": result.shares()}
+    result = score_images(images, mu, WORLD)
+    return {"accuracy": result.accuracy().value, "shares": result.category_rates()}

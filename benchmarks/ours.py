@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from bumplab import runs, sweeps
-from bumplab.base import BumplabError
-from bumplab.evaluate import judge
-from bumplab.runs import Run
-from bumplab.settings import preset
+from bumplab.analysis.accuracy import score_images
+from bumplab.common.errors import BumplabError
+from bumplab.runs.run import Run
+from bumplab.runs.store import load_or_train
+from bumplab.runs.sweep import sweep_settings
+from bumplab.training.settings import preset
 from contest import peak_gib
 
 #: Numbers of DDIM steps at which the trained model is judged.
@@ -25,7 +26,7 @@ FIRST_SEED = 1000
 def quick(seed: int) -> dict[str, Any]:
     """Train preset quick to its end, the way every user does; return what it took and how well it samples."""
     with tempfile.TemporaryDirectory() as store:
-        run = runs.load_or_train(preset("quick", seed=seed), retrain=True, store=Path(store))
+        run = load_or_train(preset("quick", seed=seed), retrain=True, store=Path(store))
         peak = peak_gib()
         training, seconds = run.settings.training, run.provenance["seconds"]
         curve = [
@@ -59,12 +60,12 @@ def sampling(run: Run, steps: int) -> dict[str, float]:
     """Return joint accuracy over the whole lattice, and seconds, with this number of DDIM steps."""
     world, diffusion, model = run.settings.world, run.settings.diffusion, run.model()
     mu = world.lattice()
-    diffusion.generate(model, mu, world.size, 1)  # the first call of a network is slow
+    diffusion.sample(model, mu, world.size, 1)  # the first call of a network is slow
     generator = torch.Generator().manual_seed(0)
     begun = time.perf_counter()
-    images = diffusion.generate(model, mu, world.size, steps, generator=generator)
+    images = diffusion.sample(model, mu, world.size, steps, generator=generator)
     seconds = time.perf_counter() - begun
-    accuracy = judge(images, mu, world).accuracy().value
+    accuracy = score_images(images, mu, world).accuracy().value
     return {"steps": steps, "accuracy": accuracy, "seconds": seconds, "images": len(images)}
 
 
@@ -76,7 +77,7 @@ def sweep(jobs: int, count: int, device: str = "cpu") -> dict[str, Any]:
     wanted = [preset("quick", seed=FIRST_SEED + k) for k in range(count)]
     with tempfile.TemporaryDirectory() as store:
         begun = time.perf_counter()
-        table = sweeps.run(wanted, jobs=jobs, store=Path(store), device=device)
+        table = sweep_settings(wanted, jobs=jobs, store=Path(store), device=device)
         seconds = time.perf_counter() - begun
     if not (table["status"] == "trained").all():
         raise BumplabError(f"A sweep did not train every run: {table['status'].value_counts().to_dict()}.")
@@ -89,7 +90,7 @@ def one_after_another(count: int, device: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as store:
         begun = time.perf_counter()
         for k in range(count):
-            runs.load_or_train(preset("quick", seed=FIRST_SEED + k), store=Path(store), device=device)
+            load_or_train(preset("quick", seed=FIRST_SEED + k), store=Path(store), device=device)
         seconds = time.perf_counter() - begun
     return {"device": device, "jobs": 1, "threads": torch.get_num_threads(), "runs": count, "seconds": seconds,
             "runs_per_hour": 3600 * count / seconds}  # fmt: skip

@@ -20,9 +20,10 @@ import torch
 from torch import nn
 
 import bumplab
-from bumplab import train
-from bumplab.settings import preset
-from bumplab.unet import sinusoidal
+from bumplab.models.layers import sinusoidal_encoding
+from bumplab.training.loop import training_steps
+from bumplab.training.settings import preset
+from bumplab.training.state import init_state, mean_target
 
 QUICK = preset("quick")
 WORLD = QUICK.world
@@ -44,14 +45,14 @@ def lattice_row(mu: torch.Tensor) -> torch.Tensor:
 def our_encoding(mu: torch.Tensor) -> torch.Tensor:
     """Return our encoding (n, 128) of conditions `mu` (n, 2), as long as the time embedding of the peer."""
     model = QUICK.model
-    parts = [sinusoidal(mu[:, axis], model.encoding, model.mu_frequency, model.base) for axis in (0, 1)]
+    parts = [sinusoidal_encoding(mu[:, axis], model.encoding, model.mu_frequency, model.base) for axis in (0, 1)]
     return torch.cat(parts, dim=1)
 
 
 def start_at_mean(layer: nn.Conv2d) -> None:
     """Make the last layer of a network that predicts x0 answer the mean image, as ours does before training."""
     nn.init.zeros_(layer.weight)
-    nn.init.constant_(layer.bias, train.mean_target(QUICK))
+    nn.init.constant_(layer.bias, mean_target(QUICK))
 
 
 class Ours:
@@ -61,9 +62,9 @@ class Ours:
 
     def __init__(self, seed: int, **changes) -> None:
         endless = {"steps": 10_000_000}
-        self.settings = QUICK.but(seed=seed, training=endless, **changes)
-        self.state = train.start(self.settings, "cpu", "fp32")
-        self.steps = train.steps(self.state)
+        self.settings = QUICK.replace(seed=seed, training=endless, **changes)
+        self.state = init_state(self.settings, "cpu", "fp32")
+        self.steps = training_steps(self.state)
         self.parameters = self.state.model.size()
 
     def step(self) -> float:
@@ -73,7 +74,7 @@ class Ours:
         return loss
 
     def sample(self, mu: torch.Tensor) -> torch.Tensor:
-        return self.settings.diffusion.generate(self.state.average, mu, WORLD.size, SAMPLER_STEPS, ETA)
+        return self.settings.diffusion.sample(self.state.ema_model, mu, WORLD.size, SAMPLER_STEPS, ETA)
 
 
 class Peer:
@@ -102,12 +103,12 @@ class Peer:
             self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: min(1.0, (step + 1) / training.warmup)
+            self.optimizer, lambda step: min(1.0, (step + 1) / training.warmup_steps)
         )
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
 
     def average_as_ours(self) -> None:
-        decay = min(QUICK.training.ema, (1 + self.taken) / (10 + self.taken))
+        decay = min(QUICK.training.ema_decay, (1 + self.taken) / (10 + self.taken))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
 
@@ -277,7 +278,9 @@ class Contestant:
 
 #: By name, from a library's defaults towards ours.
 CONTESTANTS = {
-    "ours-eps": Contestant(lambda seed: Ours(seed, diffusion={"predicts": "eps"}), "eps, otherwise preset quick"),
+    "ours-eps": Contestant(
+        lambda seed: Ours(seed, diffusion={"prediction_type": "eps"}), "eps, otherwise preset quick"
+    ),
     "ours-pixels": Contestant(lambda seed: Ours(seed, model={"patch": 1}), "preset quick on pixels, not 4 x 4 patches"),
     "ddp": Contestant(DenoisingDiffusion, "eps, classes"),
     "ddp-x0": Contestant(lambda seed: DenoisingDiffusion(seed, x0=True), "x0, classes"),

@@ -19,7 +19,9 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bumplab import clusters, percolation, thresholds
+from bumplab.percolation.clusters import fill_lattice, first_wraps_of_discs
+from bumplab.percolation.links import shells
+from bumplab.percolation.thresholds import CRITICAL_DEGREE, estimate_threshold, sample_disc_wrapping, sample_wrapping
 
 #: Shares of filled sites at which scipy labels the clusters.
 SHARES = np.arange(1, 101) / 100
@@ -74,10 +76,10 @@ def race(side: int, repeats: int) -> list[dict[str, Any]]:
     order, rows = np.random.default_rng(0).permutation(side**2), []
     contests = [(count, True, by_graph) for count in SHELLS] + [(count, False, by_image) for count in (1, 2)]
     for count, periodic, rival in contests:
-        offsets = percolation.shells(count)
+        offsets = shells(count)
         taken, growth = [], None
         for _ in range(repeats):
-            seconds, growth = timed(lambda o=offsets, p=periodic: clusters.grow(order, (side, side), o, p))
+            seconds, growth = timed(lambda o=offsets, p=periodic: fill_lattice(order, (side, side), o, p))
             taken.append(seconds)
         theirs, expected = timed(lambda o=offsets, r=rival: r(order, side, o))
         at = [round(share * side**2) for share in SHARES]
@@ -98,24 +100,22 @@ def growth_of_time(sides: tuple[int, ...], repeats: int) -> list[dict[str, Any]]
     rows = []
     for side in sides:
         order = np.random.default_rng(0).permutation(side**2)
-        taken = [
-            timed(lambda o=order, s=side: clusters.grow(o, (s, s), percolation.shells(5)))[0] for _ in range(repeats)
-        ]
+        taken = [timed(lambda o=order, s=side: fill_lattice(o, (s, s), shells(5)))[0] for _ in range(repeats)]
         rows.append({"side": side, "seconds": float(np.median(taken))})
     return rows
 
 
 def known_thresholds() -> list[dict[str, Any]]:
     """Return thresholds with their errors, the published values, and the seconds that they took."""
-    published = {"4 neighbours": 0.59274605, "8 neighbours": 0.40725395, "discs": thresholds.CRITICAL_DEGREE}
+    published = {"4 neighbours": 0.59274605, "8 neighbours": 0.40725395, "discs": CRITICAL_DEGREE}
     calls = {
-        "4 neighbours": lambda: thresholds.wraps(64, percolation.shells(1), 150_000),
-        "8 neighbours": lambda: thresholds.wraps(64, percolation.shells(2), 150_000),
-        "discs": lambda: thresholds.wraps_of_discs(64, 4000),
+        "4 neighbours": lambda: sample_wrapping(64, shells(1), 150_000),
+        "8 neighbours": lambda: sample_wrapping(64, shells(2), 150_000),
+        "discs": lambda: sample_disc_wrapping(64, 4000),
     }
     rows = []
     for name, call in calls.items():
-        seconds, found = timed(lambda c=call: thresholds.threshold(c()))
+        seconds, found = timed(lambda c=call: estimate_threshold(c()))
         rows.append({"name": name, "value": found.value, "error": found.error, "published": published[name],
                      "seconds": seconds})  # fmt: skip
     return rows
@@ -123,8 +123,8 @@ def known_thresholds() -> list[dict[str, Any]]:
 
 def measure(side: int = 1024, sides: tuple[int, ...] = SIDES, repeats: int = 3) -> dict[str, Any]:
     """Return the race, the growth of time and the thresholds; compiling comes before and is reported by itself."""
-    compiling, _ = timed(lambda: clusters.grow(np.arange(64), (8, 8), percolation.shells(1)))
-    clusters.first_wraps_of_discs(8, 1)
+    compiling, _ = timed(lambda: fill_lattice(np.arange(64), (8, 8), shells(1)))
+    first_wraps_of_discs(8, 1)
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB elsewhere
     growth = growth_of_time(sides, repeats)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -14,7 +14,7 @@ import time
 import click
 import numpy as np
 
-from bumplab import topology
+from bumplab.analysis.topology import betti_numbers
 
 
 def circle(n, rng):
@@ -81,7 +81,7 @@ def draw(name: str, seed: int, noise: float) -> np.ndarray:
 
 
 def betti(name: str, seed: int, noise: float) -> tuple[int, ...]:
-    return topology.betti(draw(name, seed, noise), coefficients=SHAPES[name][1])
+    return betti_numbers(draw(name, seed, noise), coefficients=SHAPES[name][1])
 
 
 @click.command()

@@ -10,9 +10,10 @@ import json
 import re
 from pathlib import Path
 
-from safetensors.numpy import load
+from safetensors.numpy import load as load_arrays
 
-from bumplab import runs
+from bumplab.runs.run import Run
+from bumplab.runs.store import load, recorded_folder
 
 FILE = Path(__file__).with_suffix(".json")
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -31,19 +32,19 @@ def digest(*parts: bytes | str) -> str:
     return total.hexdigest()[:16]
 
 
-def arrays_of(run: runs.Run) -> dict[str, dict]:
+def arrays_of(run: Run) -> dict[str, dict]:
     """Return every array behind a run, bit for bit, by the file of the first layout that held it."""
     return {
-        name.removesuffix(".safetensors"): load((run.folder / name).read_bytes())
+        name.removesuffix(".safetensors"): load_arrays((run.folder / name).read_bytes())
         for name in run.files
         if name.endswith(".safetensors")
     }
 
 
-def digest_of_run(run: runs.Run) -> str:
+def digest_of_run(run: Run) -> str:
     """Return one digest for settings, numbers, history and arrays of a run."""
     numbers = {
-        "settings": run.settings.model_dump(mode="json"),
+        "settings": run.settings.model_dump(mode="json", by_alias=True),
         "accuracy": run.accuracy,
         "provenance": run.provenance,
         "history": run.history,
@@ -57,8 +58,8 @@ def digest_of_run(run: runs.Run) -> str:
 
 def recorded_runs() -> dict[str, str]:
     """Return the digest of every recorded run by its id."""
-    folders = sorted(path.parent for path in runs.recorded_folder().glob("*/run.json"))
-    return {folder.name: digest_of_run(runs.load(folder)) for folder in folders}
+    folders = sorted(path.parent for path in recorded_folder().glob("*/run.json"))
+    return {folder.name: digest_of_run(load(folder)) for folder in folders}
 
 
 def _outputs(path: Path):

@@ -3,9 +3,10 @@
 import difflib
 import json
 
-import golden
 import numpy as np
 import pytest
+
+import golden
 
 HELD = json.loads(golden.FILE.read_text(encoding="utf-8"))
 CHAPTERS = golden.chapters()

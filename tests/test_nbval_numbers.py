@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from nbval_numbers import agree, decimals, settle, settle_text
 
-from bumplab.claims import check
+from bumplab.chapters.claims import check_claim
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_text_settles_where_only_close_numbers_differ(test, reference, settled):
 
 
 def bundle(values, **options):
-    claim = check("a.b", "It holds.", values, source="P1", preset="quick", **options)
+    claim = check_claim("a.b", "It holds.", values, source="P1", preset="quick", **options)
     return {"output_type": "display_data", "data": claim._repr_mimebundle_()}
 
 

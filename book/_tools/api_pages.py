@@ -11,6 +11,6 @@ from typing import Any
 
 def setup(app: Any) -> dict[str, bool]:
     """Import the package once, as a reader does."""
-    importlib.import_module("bumplab.__main__")
+    importlib.import_module("bumplab.cli.app")
     importlib.import_module("bumplab.figures.interactive.point_cloud")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
-from bumplab import evaluate
+from bumplab.analysis.accuracy import score_images
 from bumplab.analysis.baselines import (
     COPY_TOLERANCE,
     baseline_evaluations,
@@ -13,15 +13,15 @@ from bumplab.analysis.baselines import (
     coverage,
     nearest_conditions,
 )
-from bumplab.base import BumplabError
-from bumplab.worlds import World
+from bumplab.common.errors import BumplabError
+from bumplab.worlds.bumps import BumpWorld
 
 WORLDS = {
-    "cross": World(size=16, held_out="cross(5, 9)"),
-    "sos": World(kind="sos", size=16, margin=3, held_out="box(4, 12, 4, 12)"),
-    "periodic": World(size=16, periodic=True, held_out="band_x(-1, 4)"),
-    "thin": World(size=16, fraction=0.1, subsample_seed=3),
-    "fine": World(size=16, spacing=(0.5, 1), held_out="band_x(5, 9.25)"),
+    "cross": BumpWorld(size=16, held_out="cross(5, 9)"),
+    "sos": BumpWorld(kind="sos", size=16, margin=3, held_out="box(4, 12, 4, 12)"),
+    "periodic": BumpWorld(size=16, periodic=True, held_out="band_x(-1, 4)"),
+    "thin": BumpWorld(size=16, fraction=0.1, subsample_seed=3),
+    "fine": BumpWorld(size=16, spacing=(0.5, 1), held_out="band_x(5, 9.25)"),
 }
 every_world = pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 
@@ -51,11 +51,11 @@ def test_nearest_conditions_are_seen_and_as_near_as_any(world):
 
 def test_of_several_nearest_the_first_is_taken():
     seen = torch.tensor([[6.0, 4.0], [4.0, 6.0], [2.0, 4.0]])
-    assert nearest_conditions(World(), torch.tensor([[4.0, 4.0]]), seen).tolist() == [[6.0, 4.0]]
+    assert nearest_conditions(BumpWorld(), torch.tensor([[4.0, 4.0]]), seen).tolist() == [[6.0, 4.0]]
 
 
 def test_nearest_conditions_do_not_depend_on_how_many_are_asked_at_a_time():
-    world = World(size=40, fraction=0.05)
+    world = BumpWorld(size=40, fraction=0.05)
     mu = world.unseen()  # more than one chunk
     whole = nearest_conditions(world, mu)
     assert torch.equal(whole[1000:1100], nearest_conditions(world, mu[1000:1100]))
@@ -92,7 +92,7 @@ def test_what_is_covered_is_what_the_drawn_copies_get_right(name):
 
 
 def test_the_baselines_of_a_hole_are_known_in_closed_form():
-    world = World(size=16, held_out="box(4, 12, 4, 12)")  # hides 7 x 7 places, the ring round them is a pixel away
+    world = BumpWorld(size=16, held_out="box(4, 12, 4, 12)")  # hides 7 x 7 places, the ring round them is a pixel away
     mu = world.unseen()
     accuracy = {name: each.accuracy().value for name, each in baseline_evaluations(world, mu).items()}
     assert accuracy["nearest"] == (7**2 - 5**2) / 7**2
@@ -105,7 +105,7 @@ def test_chance_and_blank_are_the_packages_own_on_as_many_rounds_as_asked_for():
     world = WORLDS["thin"]
     mu = world.unseen()[:30]
     ours = baseline_evaluations(world, mu, seed=5, min_images=100)
-    known = evaluate.baselines(world, mu.repeat(4, 1), seed=5)
+    known = baseline_evaluations(world, mu.repeat(4, 1), seed=5)
     assert {name: len(each.mu) for name, each in ours.items()} == {
         "chance": 120, "blank": 120, "nearest": 30, "composer": 30,
     }  # fmt: skip
@@ -113,13 +113,13 @@ def test_chance_and_blank_are_the_packages_own_on_as_many_rounds_as_asked_for():
 
 
 def test_a_copy_one_pixel_away_counts_wherever_it_lies():
-    world = World(size=24)
+    world = BumpWorld(size=24)
     mu = world.lattice()[torch.arange(0, 576, 5)]
     mu = mu[mu[:, 0] < 23]
     beside = mu + torch.tensor([1.0, 0.0])
-    assert evaluate.judge(world.render(beside), mu, world, COPY_TOLERANCE).right.all()
+    assert score_images(world.render(beside), mu, world, COPY_TOLERANCE).right.all()
     further = mu + torch.tensor([1.15, 0.0])
-    assert not evaluate.judge(world.render(further), mu, world, COPY_TOLERANCE).right.any()
+    assert not score_images(world.render(further), mu, world, COPY_TOLERANCE).right.any()
 
 
 def test_only_the_baselines_named_are_scored_in_their_order():
@@ -134,6 +134,6 @@ def test_only_the_baselines_named_are_scored_in_their_order():
 @pytest.mark.parametrize("mu", [torch.zeros(0, 2), torch.zeros(3), torch.zeros(3, 3)])
 def test_conditions_of_another_shape_are_refused(mu):
     with pytest.raises(BumplabError, match="one condition or more"):
-        baseline_evaluations(World(), mu)
+        baseline_evaluations(BumpWorld(), mu)
     with pytest.raises(BumplabError, match="needs seen"):
-        coverage(World(), torch.zeros(1, 2), mu)
+        coverage(BumpWorld(), torch.zeros(1, 2), mu)

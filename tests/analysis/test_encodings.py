@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from bumplab.analysis import encodings
-from bumplab.base import BumplabError
-from bumplab.diffusion import Diffusion
-from bumplab.unet import UNet, UNetSettings
-from bumplab.worlds import World
+from bumplab.common.errors import BumplabError
+from bumplab.diffusion.process import Diffusion
+from bumplab.models.unet import UNet, UNetSettings
+from bumplab.worlds.bumps import BumpWorld
 
-SETTINGS = UNetSettings(widths=(4, 4, 4, 4), middle=4, heads=1, patch=4, depth=1, encoding=16, mu_frequency=0.7)
+SETTINGS = UNetSettings(
+    widths=(4, 4, 4, 4), bottleneck_channels=4, heads=1, patch=4, depth=1, encoding=16, mu_frequency=0.7
+)
 PLACES = torch.linspace(0, 31, 13)
 
 
@@ -86,11 +88,11 @@ class Painter(torch.nn.Module):
         code = self.encode(t, mu)[:, 16:32]
         frequency = encodings.encoding_frequencies(SETTINGS)
         place = torch.atan2(code[:, 3], code[:, 11]) / frequency[3]  # the fourth frequency: a sine and a cosine
-        return World().render(torch.stack([place, mu[:, 1]], 1))
+        return BumpWorld().render(torch.stack([place, mu[:, 1]], 1))
 
 
 def test_the_bump_follows_the_component_that_carries_its_place_and_no_other():
     mu = torch.tensor([[4.0, 9.0], [11.0, 20.0]])
     groups = (torch.tensor([3]), torch.tensor([0, 1, 2]), torch.arange(8))
-    response = encodings.shift_response(Painter(), World(), Diffusion(predicts="x0"), mu, groups, by=2.0, steps=1)
+    response = encodings.shift_response(Painter(), BumpWorld(), Diffusion(predicts="x0"), mu, groups, by=2.0, steps=1)
     np.testing.assert_allclose(response, [[1, 1], [0, 0], [1, 1]], atol=0.05)

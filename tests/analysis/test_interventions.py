@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from bumplab.analysis import interventions
-from bumplab.base import BumplabError
-from bumplab.settings import preset
-from bumplab.unet import UNet
-from bumplab.worlds import World
+from bumplab.common.errors import BumplabError
+from bumplab.models.unet import UNet
+from bumplab.training.settings import preset
+from bumplab.worlds.bumps import BumpWorld
 
 SMOKE = preset("smoke")
-WORLD = World(size=32, periodic=True)
+WORLD = BumpWorld(size=32, periodic=True)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ OTHER = torch.tensor([[12.0, 4.0], [1.0, 2.0], [15.0, 29.0]])
 
 def test_the_outputs_are_those_of_the_first_step(model, noise):
     outputs = interventions.first_step_outputs(model, SMOKE.diffusion, MU, noise)
-    assert tuple(outputs) == UNet.layers
+    assert tuple(outputs) == UNet.layer_names
     image = torch.nn.functional.pixel_shuffle(outputs["head"], SMOKE.model.patch)
-    _, x0 = next(SMOKE.diffusion.sample(model, MU, 32, steps=7, noise=noise))
+    _, x0 = next(SMOKE.diffusion.sample_trajectory(model, MU, 32, steps=7, noise=noise))
     torch.testing.assert_close(image.clamp(-1, 1), x0)
     some = interventions.first_step_outputs(model, SMOKE.diffusion, MU, noise, [4, "head"])
     assert list(some) == ["attention2", "head"] and torch.equal(some["head"], outputs["head"])
@@ -41,7 +41,7 @@ def test_the_outputs_are_those_of_the_first_step(model, noise):
 
 def test_patched_with_its_own_outputs_a_network_draws_what_it_draws(model, noise):
     outputs = interventions.first_step_outputs(model, SMOKE.diffusion, MU, noise)
-    plain = SMOKE.diffusion.generate(model, MU, 32, 1, noise=noise)
+    plain = SMOKE.diffusion.sample(model, MU, 32, 1, noise=noise)
     sample = lambda patch: interventions.sample_with_outputs(model, SMOKE.diffusion, MU, noise, patch)  # noqa: E731
     assert torch.equal(sample({}), plain)
     for name in ("stem", "attention2", "middle", "head"):
@@ -50,11 +50,11 @@ def test_patched_with_its_own_outputs_a_network_draws_what_it_draws(model, noise
 
 def test_patched_with_another_conditions_last_layer_it_draws_that_condition(model, noise):
     other = interventions.first_step_outputs(model, SMOKE.diffusion, OTHER, noise)
-    goal = SMOKE.diffusion.generate(model, OTHER, 32, 1, noise=noise)
+    goal = SMOKE.diffusion.sample(model, OTHER, 32, 1, noise=noise)
     ours = interventions.sample_with_outputs(model, SMOKE.diffusion, MU, noise, {"head": other["head"]})
     assert torch.equal(ours, goal)
     early = interventions.sample_with_outputs(model, SMOKE.diffusion, MU, noise, {"stem": other["stem"]})
-    assert torch.equal(early, SMOKE.diffusion.generate(model, MU, 32, 1, noise=noise))  # the stem hears no condition
+    assert torch.equal(early, SMOKE.diffusion.sample(model, MU, 32, 1, noise=noise))  # the stem hears no condition
 
 
 def test_outputs_of_other_layers_or_too_few_conditions_are_refused(model, noise):

@@ -6,9 +6,9 @@ import torch
 from sklearn.kernel_ridge import KernelRidge
 
 from bumplab.analysis import kernels
-from bumplab.base import BumplabError
-from bumplab.unet import UNet, UNetSettings
-from bumplab.worlds import World
+from bumplab.common.errors import BumplabError
+from bumplab.models.unet import UNet, UNetSettings
+from bumplab.worlds.bumps import BumpWorld
 
 SETTINGS = UNetSettings(mu_frequency=0.5)
 
@@ -35,7 +35,7 @@ def test_the_kernel_has_its_closed_values():
 
 
 def test_the_encodings_kernel_is_that_of_what_the_network_hears():
-    model = UNet(SETTINGS.but(widths=(4, 4, 4, 4), middle=4, heads=1, patch=4, depth=1))
+    model = UNet(SETTINGS.replace(widths=(4, 4, 4, 4), bottleneck_channels=4, heads=1, patch=4, depth=1))
     x = torch.linspace(0, 31, 9)
     heard = model.encode(torch.zeros(9), torch.stack([x, 0 * x], 1))[:, SETTINGS.encoding : 2 * SETTINGS.encoding]
     cosine = torch.nn.functional.cosine_similarity(heard[:, None], heard[None], dim=2).double().numpy()
@@ -59,7 +59,7 @@ def test_regression_refuses_shapes_that_do_not_fit():
 
 
 def test_places_are_guessed_well_across_a_narrow_gap_and_badly_across_a_wide_one():
-    narrow, wide = (World(spacing=(0.5, 1), held_out=f"band_x({16 - w / 2}, {16 + w / 2})") for w in (1, 16))
+    narrow, wide = (BumpWorld(spacing=(0.5, 1), held_out=f"band_x({16 - w / 2}, {16 + w / 2})") for w in (1, 16))
     errors = []
     for world in (narrow, wide):
         guesses = kernels.predict_places(UNetSettings(), world)
@@ -70,13 +70,13 @@ def test_places_are_guessed_well_across_a_narrow_gap_and_badly_across_a_wide_one
 
 
 def test_a_learner_of_pictures_that_draws_nothing_has_no_place():
-    guesses = kernels.predict_places(UNetSettings(mu_frequency=20.0), World(held_out="band_x(8, 24)"))
+    guesses = kernels.predict_places(UNetSettings(mu_frequency=20.0), BumpWorld(held_out="band_x(8, 24)"))
     assert np.isnan(guesses["pictures"]).any()
     assert not np.isnan(guesses["places"]).any()
 
 
 def test_the_error_is_relative_to_the_nearest_place_seen():
-    world = World(held_out="band_x(12, 18)")  # 13 to 17; nearest seen: 12 and 18
+    world = BumpWorld(held_out="band_x(12, 18)")  # 13 to 17; nearest seen: 12 and 18
     hidden = kernels.unseen_places(world).double().numpy()
     nearest = np.where(hidden < 15.5, 12.0, 18.0)
     assert kernels.relative_place_error(nearest, world) == pytest.approx(1)
@@ -89,4 +89,4 @@ def test_the_error_is_relative_to_the_nearest_place_seen():
 
 def test_a_world_that_shows_every_place_is_refused():
     with pytest.raises(BumplabError, match="every value of mu_x"):
-        kernels.predict_places(UNetSettings(), World(held_out="box(4, 9, 4, 9)"))
+        kernels.predict_places(UNetSettings(), BumpWorld(held_out="box(4, 9, 4, 9)"))

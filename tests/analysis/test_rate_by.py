@@ -5,17 +5,17 @@ import pandas
 import pytest
 import torch
 
-from bumplab.base import BumplabError
-from bumplab.evaluate import CATEGORIES, judge
-from bumplab.worlds import World
+from bumplab.analysis.accuracy import CATEGORIES, score_images
+from bumplab.common.errors import BumplabError
+from bumplab.worlds.bumps import BumpWorld
 
 
 @pytest.fixture(scope="module")
 def evaluation():
-    world = World(size=16)
+    world = BumpWorld(size=16)
     mu = world.lattice()
     off = torch.randint(-2, 3, mu.shape, generator=torch.Generator().manual_seed(0))
-    return judge(world.render((mu + off).clamp(0, 15)), mu, world)
+    return score_images(world.render((mu + off).clamp(0, 15)), mu, world)
 
 
 def test_right_is_the_category_of_that_name(evaluation):

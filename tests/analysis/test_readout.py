@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bumplab.analysis import readout
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 
 
 def test_a_probe_is_the_ridge_regression_with_the_best_leave_one_out_error():

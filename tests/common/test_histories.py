@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.optimize import brentq
 
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.common.histories import curve, measurements, step_at_level
 
 HISTORY = {

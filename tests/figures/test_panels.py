@@ -7,10 +7,10 @@ from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 
 from bumplab.analysis.baselines import baseline_evaluations
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
+from bumplab.common.statistics import t_interval
 from bumplab.figures import panels
-from bumplab.summaries import student
-from bumplab.worlds import World
+from bumplab.worlds.bumps import BumpWorld
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_interval_is_students_within_its_ends(axis):
     panels.seeds(axis, (1, 2), values, interval=(0, 1))
     (bars,) = axis.collections
     drawn = [(line[0, 1], line[1, 1]) for line in bars.get_segments()]
-    np.testing.assert_allclose(drawn, [student(group, 0, 1)[1:] for group in values])
+    np.testing.assert_allclose(drawn, [t_interval(group, 0, 1)[1:] for group in values])
     assert drawn[0][1] == 1
 
 
@@ -60,7 +60,7 @@ def test_groups_that_do_not_fit_are_refused(axis, x, values):
 
 
 def test_levels_are_the_accuracies_of_the_baselines_all_the_way_across(axis):
-    world = World(kind="sos", size=16, held_out="cross(5, 9)")
+    world = BumpWorld(kind="sos", size=16, held_out="cross(5, 9)")
     baselines = baseline_evaluations(world, world.unseen())
     lines = panels.levels(axis, baselines, which="x")
     assert [line.get_label() for line in lines] == list(baselines)

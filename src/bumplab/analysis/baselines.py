@@ -11,28 +11,29 @@ from collections.abc import Sequence
 
 import torch
 
-from bumplab.base import BumplabError
-from bumplab.evaluate import TOLERANCE, Evaluation, baselines, judge
-from bumplab.worlds import World
+from bumplab.analysis.accuracy import TOLERANCE, Evaluation, score_images
+from bumplab.common.errors import BumplabError
+from bumplab.worlds.bumps import BumpWorld
 
 BASELINES = ("chance", "blank", "nearest", "composer")
-#: Tolerance in pixels at which copies are scored, 5 % above :data:`bumplab.evaluate.TOLERANCE`. On a lattice of step 1
+#: Tolerance in pixels at which copies are scored, 5 % above :data:`bumplab.analysis.accuracy.TOLERANCE`. On a lattice
+#: of step 1
 #: the nearest image is often exactly one pixel away, at the edge of what is right. The detector finds a clean bump
 #: to 0.05 pixels, so that without this margin its rounding would decide, not the place.
 COPY_TOLERANCE = 1.05 * TOLERANCE
 _CHUNK = 1024  # conditions compared with all of training at a time
 
 
-def nearest_conditions(world: World, mu: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+def nearest_conditions(world: BumpWorld, mu: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
     """Return for each condition the nearest one that training shows.
 
     Parameters
     ----------
-    world : World
+    world : BumpWorld
         Distances are Euclidean in pixels, on a periodic world the short way round.
     mu : torch.Tensor, (n, 2)
     seen : torch.Tensor, (m, 2), optional
-        What can be copied; unless given, :meth:`bumplab.worlds.World.seen`.
+        What can be copied; unless given, :meth:`bumplab.worlds.bumps.BumpWorld.seen`.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def nearest_conditions(world: World, mu: torch.Tensor, seen: torch.Tensor | None
 
     Examples
     --------
-    >>> world = World(held_out="cross(13, 19)")
+    >>> world = BumpWorld(held_out="cross(13, 19)")
     >>> nearest_conditions(world, torch.tensor([[15.0, 4.0]])).tolist()
     [[13.0, 4.0]]
     """
@@ -55,7 +56,7 @@ def nearest_conditions(world: World, mu: torch.Tensor, seen: torch.Tensor | None
     return seen[torch.cat(rows)]
 
 
-def composer_conditions(world: World, mu: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+def composer_conditions(world: BumpWorld, mu: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
     """Return for each condition the nearest seen value of x joined to the nearest seen value of y.
 
     Parameters and errors are those of :func:`nearest_conditions`; of two values at the same distance, the lower.
@@ -63,7 +64,7 @@ def composer_conditions(world: World, mu: torch.Tensor, seen: torch.Tensor | Non
     Examples
     --------
     >>> seen = torch.tensor([[3.0, 20.0], [9.0, 4.0]])  # the pair (3, 4) itself is not shown
-    >>> composer_conditions(World(), torch.tensor([[3.0, 4.0]]), seen).tolist()
+    >>> composer_conditions(BumpWorld(), torch.tensor([[3.0, 4.0]]), seen).tolist()
     [[3.0, 4.0]]
     """
     seen = _check(world, mu, seen)
@@ -74,7 +75,7 @@ def composer_conditions(world: World, mu: torch.Tensor, seen: torch.Tensor | Non
     return torch.stack(axes, dim=1)
 
 
-def coverage(world: World, mu: torch.Tensor, seen: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+def coverage(world: BumpWorld, mu: torch.Tensor, seen: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     """Return which conditions the two copying machines draw right, without drawing.
 
     Thousands of worlds can be scored in the time that :func:`baseline_evaluations` needs for one.
@@ -93,7 +94,7 @@ def coverage(world: World, mu: torch.Tensor, seen: torch.Tensor | None = None) -
     Examples
     --------
     >>> seen = torch.tensor([[3.0, 20.0], [9.0, 4.0]])
-    >>> {name: mask.tolist() for name, mask in coverage(World(), torch.tensor([[3.0, 4.0]]), seen).items()}
+    >>> {name: mask.tolist() for name, mask in coverage(BumpWorld(), torch.tensor([[3.0, 4.0]]), seen).items()}
     {'nearest': [False], 'composer': [True]}
     """
     seen = _check(world, mu, seen)
@@ -105,7 +106,7 @@ def coverage(world: World, mu: torch.Tensor, seen: torch.Tensor | None = None) -
 
 
 def baseline_evaluations(
-    world: World,
+    world: BumpWorld,
     mu: torch.Tensor,
     names: Sequence[str] = BASELINES,
     *,
@@ -141,7 +142,7 @@ def baseline_evaluations(
 
     Examples
     --------
-    >>> world = World(size=16, held_out="box(4, 12, 4, 12)")  # every value is shown, these pairs are not
+    >>> world = BumpWorld(size=16, held_out="box(4, 12, 4, 12)")  # every value is shown, these pairs are not
     >>> for name, evaluation in baseline_evaluations(world, world.unseen()).items():
     ...     print(f"{name}: {evaluation.accuracy().value:.2f}")
     chance: 0.00
@@ -154,17 +155,31 @@ def baseline_evaluations(
         raise BumplabError(f"There is no baseline {sorted(unknown)[0]!r}: use {', '.join(BASELINES)}.")
     if {"chance", "blank"} & set(names):
         rounds = max(1, -(-min_images // len(mu)))
-        evaluations |= baselines(world, mu.repeat(rounds, 1), seed)
+        evaluations |= _guesses(world, mu.repeat(rounds, 1), seed)
     for name, conditions in (("nearest", nearest_conditions), ("composer", composer_conditions)):
         if name in names:
-            evaluations[name] = judge(world.render(conditions(world, mu, seen)), mu, world, COPY_TOLERANCE)
+            evaluations[name] = score_images(world.render(conditions(world, mu, seen)), mu, world, COPY_TOLERANCE)
     return {name: evaluations[name] for name in names}
 
 
-def _check(world: World, mu: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
+def _check(world: BumpWorld, mu: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
     seen = world.seen() if seen is None else seen
     for name, conditions in (("mu", mu), ("seen", seen)):
         if conditions.ndim != 2 or conditions.shape[1] != 2 or not len(conditions):
             shape = tuple(conditions.shape)
             raise BumplabError(f"A baseline needs {name} of shape (n, 2) with one condition or more, got {shape}.")
     return seen
+
+
+def _guesses(world: BumpWorld, mu: torch.Tensor, seed: int = 0) -> dict[str, Evaluation]:
+    """Judge what a model that knows nothing of its condition would draw for conditions `mu` (n, 2).
+
+    Returns
+    -------
+    dict
+        ``chance``: clean images of training conditions, drawn at random; ``blank``: black images.
+    """
+    seen = world.seen()
+    rows = torch.randint(len(seen), (len(mu),), generator=torch.Generator().manual_seed(seed))
+    images = world.render(seen[rows])
+    return {"chance": score_images(images, mu, world), "blank": score_images(torch.full_like(images, -1.0), mu, world)}

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 import torch
 
-from bumplab.base import BumplabError
-from bumplab.diffusion import Diffusion
-from bumplab.evaluate import evaluate
-from bumplab.unet import UNet, UNetSettings
-from bumplab.worlds import World
+from bumplab.analysis.accuracy import evaluate
+from bumplab.common.errors import BumplabError
+from bumplab.diffusion.process import Diffusion
+from bumplab.models.unet import UNet, UNetSettings
+from bumplab.worlds.bumps import BumpWorld
 
 
 def encoding_frequencies(settings: UNetSettings) -> torch.Tensor:
@@ -25,7 +25,7 @@ def encoding_frequencies(settings: UNetSettings) -> torch.Tensor:
     Returns
     -------
     torch.Tensor, (encoding / 2,), float32
-        In radians per pixel, as :func:`bumplab.unet.sinusoidal` has them.
+        In radians per pixel, as :func:`bumplab.models.layers.sinusoidal_encoding` has them.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def replace_encoding(model: UNet, axis: int, encode: Callable[[torch.Tensor], to
 
 def shift_response(
     model: UNet,
-    world: World,
+    world: BumpWorld,
     diffusion: Diffusion,
     mu: torch.Tensor,
     groups: Sequence[torch.Tensor],

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from bumplab.base import BumplabError
-from bumplab.diffusion import Diffusion
-from bumplab.evaluate import TOLERANCE, Found, find
-from bumplab.probe import changed
-from bumplab.unet import UNet
-from bumplab.worlds import World
+from bumplab.analysis.accuracy import TOLERANCE
+from bumplab.analysis.detection import Detections, detect
+from bumplab.analysis.patching import patch_activations
+from bumplab.common.errors import BumplabError
+from bumplab.diffusion.process import Diffusion
+from bumplab.models.unet import UNet
+from bumplab.worlds.bumps import BumpWorld
 
 Outputs = Mapping[str, torch.Tensor]
 
@@ -48,7 +49,7 @@ def first_step_outputs(
 
     Examples
     --------
-    >>> from bumplab.settings import preset
+    >>> from bumplab.training.settings import preset
     >>> model, diffusion = UNet(preset("smoke").model), preset("smoke").diffusion
     >>> outputs = first_step_outputs(model, diffusion, torch.zeros(2, 2), torch.zeros(2, 1, 32, 32), [4])
     >>> {name: tuple(output.shape) for name, output in outputs.items()}
@@ -84,7 +85,7 @@ def sample_with_outputs(
 
     Examples
     --------
-    >>> from bumplab.settings import preset
+    >>> from bumplab.training.settings import preset
     >>> model, diffusion = UNet(preset("smoke").model), preset("smoke").diffusion
     >>> mu, noise = torch.zeros(2, 2), torch.zeros(2, 1, 32, 32)
     >>> images = sample_with_outputs(model, diffusion, mu, noise, {"head": torch.full((2, 16, 8, 8), -1.0)})
@@ -98,8 +99,8 @@ def sample_with_outputs(
     def constant(output: torch.Tensor):
         return lambda _: output
 
-    with changed(model, {name: constant(output) for name, output in outputs.items()}):
-        return diffusion.generate(model, mu, noise.shape[-1], steps, noise=noise)
+    with patch_activations(model, {name: constant(output) for name, output in outputs.items()}):
+        return diffusion.sample(model, mu, noise.shape[-1], steps, noise=noise)
 
 
 def add_displacement(base: Outputs, start: Outputs, stop: Outputs, factor: float = 1.0) -> dict[str, torch.Tensor]:
@@ -144,13 +145,13 @@ def random_displacement(base: torch.Tensor, target: torch.Tensor, seed: int = 1)
     return base + direction * length / unit
 
 
-def arrival_rates(images: torch.Tensor, world: World, origin: torch.Tensor, goal: torch.Tensor) -> dict[str, float]:
+def arrival_rates(images: torch.Tensor, world: BumpWorld, origin: torch.Tensor, goal: torch.Tensor) -> dict[str, float]:
     """Return where single bumps are: at a goal, still at their origin, or elsewhere.
 
     Parameters
     ----------
     images : torch.Tensor, (n, 1, N, N)
-    world : World
+    world : BumpWorld
         Of kind bump.
     origin, goal : torch.Tensor, (n, 2)
         More than two tolerances apart in x or in y, so that no bump is at both.
@@ -159,29 +160,29 @@ def arrival_rates(images: torch.Tensor, world: World, origin: torch.Tensor, goal
     -------
     dict of str to float
         Shares of the images, their sum 1: ``goal``, ``origin`` (one bump within
-        :data:`bumplab.evaluate.TOLERANCE` on both axes), ``elsewhere`` (one bump at another place) and
+        :data:`bumplab.analysis.accuracy.TOLERANCE` on both axes), ``elsewhere`` (one bump at another place) and
         ``not one`` (none, or several).
 
     Examples
     --------
-    >>> world = World()
+    >>> world = BumpWorld()
     >>> origin, goal = torch.tensor([[4.0, 9.0], [4.0, 9.0]]), torch.tensor([[12.0, 9.0], [12.0, 9.0]])
     >>> arrival_rates(world.render(torch.tensor([[12.0, 9.0], [4.0, 9.0]])), world, origin, goal)
     {'goal': 0.5, 'origin': 0.5, 'elsewhere': 0.0, 'not one': 0.0}
     """
-    detections = find(images, world)
+    detections = detect(images, world)
     single = float(_single(detections).float().mean())
     at_goal, at_origin = (_share_at(detections, world, place) for place in (goal, origin))
     return {"goal": at_goal, "origin": at_origin, "elsewhere": single - at_goal - at_origin, "not one": 1 - single}
 
 
-def bump_displacements(images: torch.Tensor, world: World, origin: torch.Tensor) -> torch.Tensor:
+def bump_displacements(images: torch.Tensor, world: BumpWorld, origin: torch.Tensor) -> torch.Tensor:
     """Return how far bumps lie from their origins, the short way round on periodic worlds.
 
     Parameters
     ----------
     images : torch.Tensor, (n, 1, N, N)
-    world : World
+    world : BumpWorld
         Of kind bump.
     origin : torch.Tensor, (n, 2)
 
@@ -192,20 +193,20 @@ def bump_displacements(images: torch.Tensor, world: World, origin: torch.Tensor)
 
     Examples
     --------
-    >>> world = World(periodic=True)
+    >>> world = BumpWorld(periodic=True)
     >>> bump_displacements(world.render(torch.tensor([[1.0, 5.0]])), world, torch.tensor([[30.0, 5.0]])).round()
     tensor([[3., 0.]])
     """
-    detections = find(images, world)
+    detections = detect(images, world)
     gone = world.wrap(detections.centre - origin.to(detections.centre.device))
     return torch.where(_single(detections)[:, None], gone, torch.nan)
 
 
-def _single(detections: Found) -> torch.Tensor:
+def _single(detections: Detections) -> torch.Tensor:
     return detections.count[:, 0] == 1
 
 
-def _share_at(detections: Found, world: World, place: torch.Tensor) -> float:
+def _share_at(detections: Detections, world: BumpWorld, place: torch.Tensor) -> float:
     offset = world.wrap(detections.centre - place.to(detections.centre.device))
     near = (offset.abs() <= TOLERANCE).all(dim=1)
     return float((near & _single(detections)).float().mean())

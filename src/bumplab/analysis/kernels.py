@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bumplab.base import BumplabError
-from bumplab.unet import UNetSettings, sinusoidal
-from bumplab.worlds import World
+from bumplab.common.errors import BumplabError
+from bumplab.models.layers import sinusoidal_encoding
+from bumplab.models.unet import UNetSettings
+from bumplab.worlds.bumps import BumpWorld
 
 RIDGE = 1e-6  # added to the kernel's diagonal, which is 2
 _STEP = 0.1  # pixels between candidate places of a bump in a predicted picture
@@ -63,7 +64,7 @@ def encoding_kernel(settings: UNetSettings, one: torch.Tensor, other: torch.Tens
     [[2.0, 1.14]]
     """
     codes = [
-        sinusoidal(places, settings.encoding, settings.mu_frequency, settings.base).double().numpy()
+        sinusoidal_encoding(places, settings.encoding, settings.mu_frequency, settings.base).double().numpy()
         for places in (one, other)
     ]
     # Every encoding has squared length encoding / 2: a sine and a cosine of each angle.
@@ -109,7 +110,7 @@ def kernel_regression(
     return mean + test_kernel @ weights
 
 
-def predict_places(settings: UNetSettings, world: World) -> dict[str, np.ndarray]:
+def predict_places(settings: UNetSettings, world: BumpWorld) -> dict[str, np.ndarray]:
     """Predict where two learners put the bump for each value of mu_x that training never shows.
 
     Parameters
@@ -148,7 +149,7 @@ def predict_places(settings: UNetSettings, world: World) -> dict[str, np.ndarray
     return {"places": places, "pictures": np.where(peak >= 0.5, candidates[best], np.nan)}
 
 
-def relative_place_error(places: np.ndarray, world: World) -> float:
+def relative_place_error(places: np.ndarray, world: BumpWorld) -> float:
     """Return the mean error of predicted places over the mean distance to the nearest seen value of mu_x.
 
     Parameters
@@ -174,7 +175,7 @@ def relative_place_error(places: np.ndarray, world: World) -> float:
     return float(error[there].mean() / distance[there].mean()) if there.any() else float("nan")
 
 
-def unseen_places(world: World) -> torch.Tensor:
+def unseen_places(world: BumpWorld) -> torch.Tensor:
     """Return the values of mu_x that training shows at no mu_y, ascending, (n,).
 
     Raises

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 
 #: Ridge penalties that a probe chooses from, for representations of mean squared length 1.
 ALPHAS = np.logspace(-6, 1, 15)
@@ -15,7 +15,8 @@ ALPHAS = np.logspace(-6, 1, 15)
 def linear_probe(r: np.ndarray, targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Fit targets linearly on some conditions and predict them on all.
 
-    Unlike :func:`bumplab.geometry.linear_readout`, whose random folds ask for new pairs of known values, this asks what
+    Unlike :func:`bumplab.analysis.geometry.linear_probe_r2`, whose random folds ask for new pairs of known values,
+    this asks what
     the probe says of conditions that it was never fitted to, such as those in a gap.
 
     Parameters

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 
 
 def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +82,8 @@ def measurements(history: Mapping[str, Sequence], part: str) -> tuple[np.ndarray
 def step_at_level(steps: Sequence[float], values: Sequence[float], level: float = 0.5) -> float:
     """Return the step at which a curve first comes to a level, on the line between two measurements.
 
-    The curve starts with 0 at step 0. Unlike :func:`bumplab.curves.threshold`, nothing is smoothed and steps are not
+    The curve starts with 0 at step 0. Unlike :func:`bumplab.common.curves.level_crossing`, nothing is smoothed and
+    steps are not
     read on a logarithmic axis: this is for curves that are measured often and rise once.
 
     Parameters

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bumplab.curves import PowerLaw, power_law
+from bumplab.common.curves import PowerLaw, fit_log_log
 
 
 def fit_power_law(values: Mapping[float, Sequence[float]]) -> PowerLaw | None:
@@ -37,7 +37,7 @@ def fit_power_law(values: Mapping[float, Sequence[float]]) -> PowerLaw | None:
     points = [(x, y) for x, several in values.items() for y in several if 0 < y < np.inf]
     if len(points) < 3 or len({x for x, _ in points}) < 2:
         return None
-    return power_law(*zip(*points, strict=True))
+    return fit_log_log(*zip(*points, strict=True))
 
 
 def fit_power_law_by_seed(values: Mapping[float, Sequence[float]]) -> list[PowerLaw]:

@@ -1,1 +1,5 @@
-"""One visual language for the figures of the book."""
+"""One visual language, still and interactive."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

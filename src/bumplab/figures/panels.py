@@ -11,10 +11,10 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from bumplab.base import BumplabError
-from bumplab.evaluate import Evaluation
-from bumplab.plots import BLACK, GREEN, ORANGE, PURPLE
-from bumplab.summaries import student
+from bumplab.analysis.accuracy import Evaluation
+from bumplab.common.errors import BumplabError
+from bumplab.common.statistics import t_interval
+from bumplab.figures.style import BLACK, GREEN, ORANGE, PURPLE
 
 #: What each baseline looks like, everywhere in the book.
 LEVEL_STYLES = {
@@ -76,7 +76,7 @@ def seeds(
     spots = np.repeat(places, [len(group) for group in groups]), np.concatenate(groups)
     (dots,) = axis.plot(*spots, "o", color=colour, markersize=4, alpha=0.5)
     if interval is not None:
-        ends = np.array([student(group, *interval)[1:] for group in groups])
+        ends = np.array([t_interval(group, *interval)[1:] for group in groups])
         axis.vlines(places, *ends.T, color=colour, linewidth=1.5)
     return dots, mean
 

@@ -14,18 +14,18 @@ import pytest
 import torch
 
 import bumplab
-from bumplab import percolation
 from bumplab.figures.interactive import html, image_player, lattice_filling, point_cloud
-from bumplab.worlds import World
+from bumplab.percolation.links import shells
+from bumplab.worlds.bumps import BumpWorld
 
 ROOT = Path(__file__).resolve().parents[3]
 CARD = r'<div class="bumplab-figure ([a-z-]+)"'
-WORLD = World(size=8)
+WORLD = BumpWorld(size=8)
 MU = WORLD.lattice().numpy()
 CLOUD = np.column_stack([MU, MU.prod(axis=1)])
 FIGURES = {
     "image-player": image_player.play_images(torch.zeros(3, 2, 1, 4, 4), "abc", columns=2, seconds=0.05),
-    "lattice-filling": lattice_filling.fill_lattice((8, 8), {"4": percolation.shells(1)}, title="t"),
+    "lattice-filling": lattice_filling.play_filling((8, 8), {"4": shells(1)}, title="t"),
     "point-cloud": point_cloud.scatter3d([CLOUD, CLOUD, -CLOUD], MU, WORLD, "abc", title="t", seconds=0.05),
 }
 PAGES = {name: figure._repr_mimebundle_()["text/html"] for name, figure in FIGURES.items()}

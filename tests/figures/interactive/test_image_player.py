@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.figures.interactive import image_player
 
 CAPTIONS = ("t = 9", "t = 5", "t = 0")

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bumplab import clusters, percolation
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.figures.interactive import lattice_filling
+from bumplab.percolation.clusters import fill_lattice, label_clusters
+from bumplab.percolation.links import shells
 
-KINDS = {"4 neighbours": percolation.shells(1), "8 neighbours": percolation.shells(2)}
+KINDS = {"4 neighbours": shells(1), "8 neighbours": shells(2)}
 
 
 def figure(shape=(48, 48), **options):
-    return lattice_filling.fill_lattice(shape, KINDS, **{"title": "Fill the lattice"} | options)
+    return lattice_filling.play_filling(shape, KINDS, **{"title": "Fill the lattice"} | options)
 
 
 # ---------------------------------------------------------------- what a figure holds
@@ -30,7 +31,7 @@ def test_the_browser_gets_the_order_and_the_curve():
     order = np.frombuffer(base64.b64decode(data["order"]), "<u2")
     assert sorted(order.tolist()) == list(range(240)) and (order == lattice.order).all()
     for kind, steps in zip(data["kinds"], KINDS.values(), strict=True):
-        share = clusters.grow(order, (20, 12), steps, periodic=False).share()
+        share = fill_lattice(order, (20, 12), steps, periodic=False).share()
         for p, value in kind["curve"]:
             assert value == pytest.approx(share[round(p * 240)], abs=1e-4)
 
@@ -40,7 +41,7 @@ def test_the_picture_colours_whole_clusters():
     picture = lattice.picture("4 neighbours", 130)
     mask = np.zeros(240, bool)
     mask[lattice.order[:130]] = True
-    labels = clusters.label(mask.reshape(12, 20), KINDS["4 neighbours"], periodic=False)
+    labels = label_clusters(mask.reshape(12, 20), KINDS["4 neighbours"], periodic=False)
     assert ((picture == 255).all(axis=2) == (labels == 0)).all()
     for number in range(1, labels.max() + 1):
         assert len({tuple(colour) for colour in picture[labels == number].tolist()}) == 1
@@ -70,7 +71,7 @@ def test_text_cannot_leave_its_place():
 def test_a_mistake_gives_one_sentence(options, message):
     options = {"shape": (8, 8), "neighbourhoods": KINDS, "title": "a"} | options
     with pytest.raises(BumplabError, match=message):
-        lattice_filling.fill_lattice(**options)
+        lattice_filling.play_filling(**options)
 
 
 # ---------------------------------------------------------------- in a browser
@@ -108,7 +109,7 @@ def test_the_browser_finds_the_clusters_of_the_package(page):
             caption = page.evaluate("document.querySelector('.caption').textContent")
             growth = lattice.growths[name]
             assert f"clusters: {growth.clusters[count]}" in caption
-            assert ("edge to edge" in caption) == (count >= min(growth.first))
+            assert ("edge to edge" in caption) == (count >= min(growth.spanning_counts))
     assert all(url.startswith(("file:", "data:")) for url in page.requests)
 
 

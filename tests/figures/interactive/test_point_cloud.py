@@ -20,13 +20,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bumplab import plots
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.figures.interactive import point_cloud
-from bumplab.worlds import World
+from bumplab.figures.maps import condition_colours
+from bumplab.worlds.bumps import BumpWorld
 
 ROOT = Path(__file__).resolve().parents[3]
-TORUS = World(size=16, periodic=True)
+TORUS = BumpWorld(size=16, periodic=True)
 
 
 def clouds(world=TORUS, moments=3):
@@ -68,7 +68,7 @@ def test_a_row_with_nan_hides_its_point():
     assert (steps[1, :, 7] == -32768).all() and (steps == -32768).sum() == 3
 
 
-@pytest.mark.parametrize("world, edges", [(World(size=8, periodic=True), 2 * 64), (World(size=8), 2 * 8 * 7)])
+@pytest.mark.parametrize("world, edges", [(BumpWorld(size=8, periodic=True), 2 * 64), (BumpWorld(size=8), 2 * 8 * 7)])
 def test_the_mesh_joins_all_neighbours_and_nothing_else(world, edges):
     mu = world.lattice().numpy()[::-1]
     path = point_cloud.scatter3d(np.random.default_rng(0).normal(size=(64, 3)), mu, world, title="t").path
@@ -80,16 +80,16 @@ def test_the_mesh_joins_all_neighbours_and_nothing_else(world, edges):
 
 
 def test_the_mesh_has_gaps_where_conditions_are_missing():
-    world = World(size=8, held_out="band_x(2.5, 3.5)")
+    world = BumpWorld(size=8, held_out="band_x(2.5, 3.5)")
     mu = world.seen().numpy()
     path = point_cloud.scatter3d(np.eye(3)[np.arange(len(mu)) % 3], mu, world, title="t").path
     assert sum(i >= 0 and j >= 0 for i, j in zip(path, path[1:], strict=False)) == 8 * (2 + 3) + 7 * 7
 
 
-@pytest.mark.parametrize("world", [TORUS, World(size=16)], ids=["periodic", "open"])
+@pytest.mark.parametrize("world", [TORUS, BumpWorld(size=16)], ids=["periodic", "open"])
 def test_colours_vary_smoothly_and_tell_conditions_apart(world):
     mu = world.lattice().numpy()
-    colours = plots.condition_colours(mu, world)
+    colours = condition_colours(mu, world)
     assert colours.shape == (256, 3) and colours.min() >= 0 and colours.max() <= 1
     apart = np.abs(mu[:, None] - mu)
     apart = np.linalg.norm(np.minimum(apart, 16 - apart) if world.periodic else apart, axis=-1)
@@ -113,7 +113,7 @@ def test_nbval_compares_the_text_of_a_figure_alone():
 
 
 def test_twelve_moments_of_a_thousand_points_stay_small():
-    bundle = figure(moments=12, world=World(size=32, periodic=True))._repr_mimebundle_()
+    bundle = figure(moments=12, world=BumpWorld(size=32, periodic=True))._repr_mimebundle_()
     assert sum(len(part) for part in bundle.values()) < 300_000
 
 

@@ -13,20 +13,20 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bumplab import clusters
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.figures.interactive import html
-from bumplab.plots import BLUE, VERMILION
+from bumplab.figures.style import BLUE, VERMILION
+from bumplab.percolation.clusters import Growth, fill_lattice, label_clusters
 
 #: Largest number of sites: every move of the slider finds their clusters anew.
-LIMIT = 10_000
+MAX_SITES = 10_000
 #: Colours of clusters that are not the largest, by their oldest site.
 SMALL = ("#b8d8c0", "#e3d3a4", "#cdb9dd", "#f0c8b0", "#a9d5dd", "#d8d8b0", "#e5bfd0", "#bcc9e8")
 
 
 @dataclass(frozen=True, eq=False)
 class LatticeFilling:
-    """What :func:`fill_lattice` returns; a notebook shows it as an interactive figure.
+    """What :func:`play_filling` returns; a notebook shows it as an interactive figure.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class LatticeFilling:
     neighbourhoods : dict of str to array (z, 2)
         What the reader can choose from.
     growths : dict of str to Growth
-        The clusters of each, see :class:`bumplab.clusters.Growth`.
+        The clusters of each, see :class:`bumplab.percolation.clusters.Growth`.
     start : float
         Share of sites that are full at first, 0 to 1.
     title : str
@@ -46,13 +46,13 @@ class LatticeFilling:
     order: np.ndarray
     shape: tuple[int, int]
     neighbourhoods: dict[str, np.ndarray]
-    growths: dict[str, clusters.Growth]
+    growths: dict[str, Growth]
     start: float
     title: str
 
     def __str__(self) -> str:
         columns, rows = self.shape
-        spans = (f"{name} from {min(g.first) / len(self.order):.2f}" for name, g in self.growths.items())
+        spans = (f"{name} from {min(g.spanning_counts) / len(self.order):.2f}" for name, g in self.growths.items())
         return f"Interactive figure, {self.title}: {columns} x {rows} sites; edge to edge with {', '.join(spans)}"
 
     __repr__ = __str__
@@ -62,7 +62,7 @@ class LatticeFilling:
         columns, rows = self.shape
         mask = np.zeros(columns * rows, bool)
         mask[self.order[:count]] = True
-        labels = clusters.label(mask.reshape(rows, columns), self.neighbourhoods[name], periodic=False).ravel()
+        labels = label_clusters(mask.reshape(rows, columns), self.neighbourhoods[name], periodic=False).ravel()
         oldest = np.full(labels.max() + 1, -1)
         for place in range(count - 1, -1, -1):
             oldest[labels[self.order[place]]] = place
@@ -114,7 +114,7 @@ class LatticeFilling:
         return html.render("lattice_filling", self.data(), self.still(), text=str(self), body=body)
 
 
-def fill_lattice(
+def play_filling(
     shape: tuple[int, int],
     neighbourhoods: Mapping[str, np.ndarray],
     *,
@@ -130,7 +130,7 @@ def fill_lattice(
         Columns and rows, at most 10,000 sites.
     neighbourhoods : mapping of str to array (z, 2)
         Steps to the neighbours by a name for the reader, who chooses among them; see
-        :func:`bumplab.percolation.shells`.
+        :func:`bumplab.percolation.links.shells`.
     title : str
     seed : int
         Of the order.
@@ -145,14 +145,14 @@ def fill_lattice(
     Examples
     --------
     >>> steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
-    >>> fill_lattice((4, 4), {"4 neighbours": steps}, title="A square")
+    >>> play_filling((4, 4), {"4 neighbours": steps}, title="A square")
     Interactive figure, A square: 4 x 4 sites; edge to edge with 4 neighbours from 0.56
     """
     sites = shape[0] * shape[1]
-    if not 1 <= sites <= LIMIT:
-        raise BumplabError(f"The lattice has {sites:,} sites; show 1 to {LIMIT:,}.")
+    if not 1 <= sites <= MAX_SITES:
+        raise BumplabError(f"The lattice has {sites:,} sites; show 1 to {MAX_SITES:,}.")
     if not neighbourhoods or not 0 <= start <= 1:
         raise BumplabError(f"Give one neighbourhood or more, and a start from 0 to 1; got {start:g}.")
     order = np.random.default_rng(seed).permutation(sites)
-    growths = {name: clusters.grow(order, shape, steps, periodic=False) for name, steps in neighbourhoods.items()}
+    growths = {name: fill_lattice(order, shape, steps, periodic=False) for name, steps in neighbourhoods.items()}
     return LatticeFilling(order, tuple(shape), dict(neighbourhoods), growths, start, title)

@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.figures.interactive import html
-from bumplab.plots import condition_colours
-from bumplab.worlds import World
+from bumplab.figures.maps import condition_colours
+from bumplab.worlds.bumps import BumpWorld
 
 #: plotly.js as a notebook loads it; the site has the copy inside the Python package plotly, which is the same file.
 PLOTLY_JS = "https://cdn.jsdelivr.net/npm/plotly.js-dist-min@4.1.1/plotly.min.js"
 PLOTLY_JS_INTEGRITY = "sha256-O24V1F27f8pb0glCkelh3cVHLNiHAJ5gCaVtq2aNch8="
 
-LIMIT = 50_000  # points in all moments together: an output of about 500 kB
+MAX_POINTS = 50_000  # points in all moments together: an output of about 500 kB
 _STEPS = 5_000  # coordinates are whole numbers of steps, so many from the middle of the box to its side
 _HIDDEN = -32_768
 
@@ -124,7 +124,7 @@ class PointCloud:
         return {
             "n": self.frames.shape[1],
             "captions": self.captions,
-            "middle": middle.tolist(),
+            "bottleneck_channels": middle.tolist(),
             "half": half,
             "unit": unit,
             "steps": html.base64_text(steps.transpose(0, 2, 1)),
@@ -156,7 +156,7 @@ class PointCloud:
 def scatter3d(
     frames: ArrayLike | Sequence[ArrayLike],
     mu: ArrayLike,
-    world: World,
+    world: BumpWorld,
     captions: Sequence[str] | None = None,
     *,
     title: str,
@@ -186,7 +186,7 @@ def scatter3d(
         Names of the three axes.
     colours : array-like, (n, 3) or (f, n, 3), optional
         Colours of our own, red, green and blue from 0 to 1, also changing from moment to moment; without them
-        :func:`bumplab.plots.condition_colours`, with a key.
+        :func:`bumplab.figures.maps.condition_colours`, with a key.
     mesh : bool
         Join conditions that are neighbours on the lattice of `world`.
     view : (float, float)
@@ -246,14 +246,14 @@ def _check_frames(frames: ArrayLike | Sequence[ArrayLike]) -> np.ndarray:
     frames[np.isnan(frames).any(axis=2)] = np.nan
     if np.isinf(frames).any() or np.isnan(frames).all():
         raise BumplabError("Coordinates must be finite; NaN hides a point, but not every point can be hidden.")
-    if frames.shape[0] * frames.shape[1] > LIMIT:
+    if frames.shape[0] * frames.shape[1] > MAX_POINTS:
         raise BumplabError(
-            f"{frames.shape[0]} moments of {frames.shape[1]} points are too many: show at most {LIMIT:,} in all."
+            f"{frames.shape[0]} moments of {frames.shape[1]} points are too many: show at most {MAX_POINTS:,} in all."
         )
     return frames
 
 
-def _mesh(mu: np.ndarray, world: World) -> np.ndarray:
+def _mesh(mu: np.ndarray, world: BumpWorld) -> np.ndarray:
     """Return the rows and columns of the lattice as one line through the points `mu`; -1 where one is missing."""
     cells = np.rint(mu / world.spacing).astype(int)
     if not np.allclose(cells * world.spacing, mu, atol=1e-3 * min(world.spacing)):

@@ -1,0 +1,169 @@
+"""Which images are right? Generated images scored against their conditions, accuracy with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+import torch
+
+from bumplab.analysis.detection import Detections, detect, detect_stripes
+from bumplab.common.errors import BumplabError
+from bumplab.common.statistics import Proportion, wilson_interval
+from bumplab.diffusion.process import Denoiser, Diffusion
+from bumplab.worlds.bumps import BumpWorld
+from bumplab.worlds.regions import Region, parse_region
+
+#: Categories of a generated image, in the order of their codes.
+CATEGORIES = ("none", "several", "misplaced", "right")
+TOLERANCE = 1.0  # pixels
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Generated images judged against their conditions.
+
+    Attributes
+    ----------
+    mu : torch.Tensor, (n, 2)
+        The conditions asked for.
+    detections : Detections
+    error : torch.Tensor, (n, 2)
+        Estimated minus true centre in pixels, the short way round on periodic worlds; NaN where undefined.
+    axis_category, category : torch.Tensor, (n, 2) and (n,), int64
+        Codes into :data:`CATEGORIES`, per axis and for the whole image.
+    """
+
+    mu: torch.Tensor
+    detections: Detections
+    error: torch.Tensor
+    axis_category: torch.Tensor
+    category: torch.Tensor
+
+    def __getitem__(self, rows: slice | torch.Tensor) -> Evaluation:
+        """Return the part of it in `rows`: a slice, a mask (n,) or indices."""
+        found = Detections(self.detections.count[rows], self.detections.centre[rows])
+        return Evaluation(self.mu[rows], found, self.error[rows], self.axis_category[rows], self.category[rows])
+
+    def in_region(self, where: Region | str, extent: float) -> Evaluation:
+        """Return the part of it in a region of a label space [0, extent)^2."""
+        return self[parse_region(where).contains(self.mu, extent)]
+
+    @property
+    def right(self) -> torch.Tensor:
+        """Which images are right, boolean (n,)."""
+        return self.category == CATEGORIES.index("right")
+
+    def rate_by(self, key: torch.Tensor, most: int, min_images: int = 1) -> np.ndarray:
+        """Return the share of right images for each value of a whole number, such as a distance to training images.
+
+        Parameters
+        ----------
+        key : torch.Tensor, (n,), int64
+            0 or more, one for each image.
+        most : int
+            Larger keys count as this one.
+        min_images : int
+            With fewer images of a value there is no rate.
+
+        Returns
+        -------
+        numpy.ndarray, (most + 1,), float64
+            NaN where there is no rate.
+
+        Raises
+        ------
+        BumplabError
+            If the key is not a whole number from 0 on for each image.
+
+        Examples
+        --------
+        >>> world = World()
+        >>> mu = torch.tensor([[4.0, 4.0], [9.0, 9.0], [20.0, 20.0]])
+        >>> drawn = judge(world.render(torch.tensor([[4.0, 4.0], [9.0, 4.0], [20.0, 20.0]])), mu, world)
+        >>> drawn.rate_by(torch.tensor([1, 1, 3]), most=2).tolist()
+        [nan, 0.5, 1.0]
+        """
+        if key.shape != self.category.shape or key.is_floating_point() or (len(key) and key.min() < 0):
+            raise BumplabError(f"rate_by needs a whole number from 0 on for each of {len(self.mu)} images.")
+        key = key.cpu().clamp(max=most)
+        total = torch.bincount(key, minlength=most + 1).numpy()
+        hits = torch.bincount(key[self.right.cpu()], minlength=most + 1).numpy()
+        return np.where(total >= max(1, min_images), hits / np.maximum(total, 1), np.nan)
+
+    def accuracy(self, which: str = "joint") -> Proportion:
+        """Return the share of right images: ``"joint"``, or ``"x"`` or ``"y"`` alone, with its Wilson interval."""
+        codes = {"joint": self.category, "x": self.axis_category[:, 0], "y": self.axis_category[:, 1]}[which]
+        return wilson_interval(int((codes == CATEGORIES.index("right")).sum()), len(codes))
+
+    def category_rates(self) -> dict[str, float]:
+        """Return the share of images in each category."""
+        return {name: float((self.category == code).float().mean()) for code, name in enumerate(CATEGORIES)}
+
+
+def concatenate(parts: Iterable[Evaluation]) -> Evaluation:
+    """Return several evaluations as one, in their order."""
+    several = list(parts)
+
+    def whole(name: str) -> torch.Tensor:
+        return torch.cat([attrgetter(name)(part) for part in several])
+
+    found = Detections(whole("detections.count"), whole("detections.centre"))
+    return Evaluation(whole("mu"), found, whole("error"), whole("axis_category"), whole("category"))
+
+
+def score_images(images: torch.Tensor, mu: torch.Tensor, world: BumpWorld, tolerance: float = TOLERANCE) -> Evaluation:
+    """Judge images (n, 1, N, N) made for conditions `mu` (n, 2); `tolerance` is in pixels, per axis."""
+    found = detect(images, world)
+    mu = mu.to(found.centre.device)
+    if world.kind == "bump+stripes":  # bumps where both labels are in the window, stripes for the others
+        shown = world.in_window(mu).float()
+        single = shown.prod(1) == 0
+        stripes = detect_stripes(world.brightness(images[single].float()), world)
+        found.count[single], found.centre[single] = stripes.count, stripes.centre
+    else:
+        shown = torch.stack([world.profile(mu[:, k], k).amax(1) for k in (0, 1)], 1)
+    if world.kind == "bump":
+        shown = shown.prod(1, keepdim=True).expand(-1, 2)
+    # A peak near one half is at the edge of what counts as shown: the image may then be seen either way.
+    least, most = (shown >= 0.55).long(), (shown >= 0.45).long()
+    error = world.wrap(found.centre - mu)
+    missed = (found.count > 0) & (error.abs() > tolerance)
+    axis = torch.full_like(found.count, CATEGORIES.index("right"))
+    axis[missed] = CATEGORIES.index("misplaced")
+    axis[found.count > most] = CATEGORIES.index("several")
+    axis[found.count < least] = CATEGORIES.index("none")
+    return Evaluation(mu, found, error, axis, axis.amin(1))
+
+
+def evaluate(
+    model: Denoiser,
+    world: BumpWorld,
+    diffusion: Diffusion,
+    mu: torch.Tensor,
+    steps: int = 10,
+    eta: float = 0.0,
+    seed: int = 0,
+    batch: int = 1024,
+) -> Evaluation:
+    """Generate one image for each condition and judge it.
+
+    Parameters
+    ----------
+    model : callable (x, t, mu) -> output
+    mu : torch.Tensor, (n, 2)
+        Conditions, on the model's device.
+    steps, eta
+        Sampler, see :meth:`bumplab.diffusion.process.Diffusion.sample_trajectory`.
+    seed : int
+        Seed of the initial noise.
+    batch : int
+        Images generated at a time.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    images = []
+    for part in mu.split(batch):
+        images.append(diffusion.sample(model, part, world.size, steps, eta, generator))
+    return score_images(torch.cat(images), mu, world)

@@ -1,0 +1,53 @@
+from .benchmarks import (
+    TARGET_ACCURACY as TARGET_ACCURACY,
+    CensoredTime as CensoredTime,
+    median_time as median_time,
+    read_results as read_results,
+    time_to as time_to,
+)
+from .catalogue import (
+    chapter_names as chapter_names,
+    chapter_path as chapter_path,
+    declared_parameters as declared_parameters,
+    validate as validate,
+)
+from .checks import (
+    Check as Check,
+    above as above,
+    at_least as at_least,
+    at_most as at_most,
+    below as below,
+    between as between,
+    choice as choice,
+    containing as containing,
+    device_name as device_name,
+    element_of as element_of,
+    interval as interval,
+    numbers as numbers,
+    other_than as other_than,
+    region_text as region_text,
+    within as within,
+)
+from .claims import (
+    CLAIM_MIME as CLAIM_MIME,
+    VERDICTS as VERDICTS,
+    Checker as Checker,
+    Claim as Claim,
+    check_claim as check_claim,
+)
+from .execution import ChapterFailed as ChapterFailed, rerun as rerun
+from .scoreboard import (
+    VERDICT_COLOURS as VERDICT_COLOURS,
+    Scoreboard as Scoreboard,
+    collect_claims as collect_claims,
+    plot_claims as plot_claims,
+    plot_verdict_counts as plot_verdict_counts,
+)
+from .sweeps import forecast_chapter as forecast_chapter, sweep_chapter as sweep_chapter
+from .validation import (
+    ParameterError as ParameterError,
+    parameter_type as parameter_type,
+    parameters as parameters,
+    reject_unknown as reject_unknown,
+    typed as typed,
+)

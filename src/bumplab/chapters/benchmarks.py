@@ -1,0 +1,91 @@
+"""Results of ``make bench``: reading them, and comparing durations of which some are only known to exceed a cap.
+
+A result is a JSON file named by what was measured, with ``machine`` (where and when) beside the numbers. Those of a
+training hold ``library``, ``words``, ``parameters``, ``images_per_second``, ``seconds`` and ``curve``, a list of
+measurements with ``seconds`` of training, ``step``, ``loss`` and ``accuracy``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bumplab.common.errors import BumplabError
+
+#: Joint accuracy at which a training counts as done.
+TARGET_ACCURACY = 0.95
+
+
+@dataclass(frozen=True)
+class CensoredTime:
+    """Seconds until something was reached; where `reached` is false, all that is known is that it takes longer."""
+
+    seconds: float
+    reached: bool
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f}" if self.reached else f"more than {self.seconds:.0f}"
+
+    def ratio_to(self, other: CensoredTime) -> str:
+        """Return in words how many times as long as `other` this took, with a bound where one of them has only that."""
+        times = f"{self.seconds / other.seconds:.2g}"
+        if self.reached and other.reached:
+            return times
+        if other.reached:
+            return f"at least {times}"
+        return f"at most {times}" if self.reached else "unknown"
+
+
+def time_to(curve: Sequence[dict[str, float]], target: float = TARGET_ACCURACY) -> CensoredTime:
+    """Return the seconds of training at the first measurement with at least the `target` accuracy.
+
+    Raises
+    ------
+    BumplabError
+        If nothing was measured.
+    """
+    if not curve:
+        raise BumplabError("A curve without a measurement has no duration: train longer, or measure more often.")
+    reached = (point["seconds"] for point in curve if point["accuracy"] >= target)
+    first = next(reached, None)
+    return CensoredTime(curve[-1]["seconds"], False) if first is None else CensoredTime(first, True)
+
+
+def median_time(durations: Sequence[CensoredTime]) -> CensoredTime:
+    """Return the middle one of an odd number of durations; one that was not reached is longer than any that was.
+
+    Raises
+    ------
+    BumplabError
+        For an even number: its median would mix what is known with what is not.
+    """
+    if len(durations) % 2 == 0:
+        raise BumplabError(f"A median takes an odd number of durations, got {len(durations)}.")
+    return sorted(durations, key=lambda d: (not d.reached, d.seconds))[len(durations) // 2]
+
+
+def read_results(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return every result in a folder by its name, in alphabetical order.
+
+    Raises
+    ------
+    BumplabError
+        If there is none, or a file is not a result.
+    """
+    found = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content["machine"], dict):
+                raise TypeError
+        except (OSError, ValueError, KeyError, TypeError):
+            raise BumplabError(
+                f"{path} is damaged or not a result of make bench; delete it and measure again."
+            ) from None
+        found[path.stem] = content
+    if not found:
+        raise BumplabError(f"There are no results in the folder {str(folder)!r}: make bench writes some.")
+    return found

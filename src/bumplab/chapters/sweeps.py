@@ -1,0 +1,139 @@
+"""A chapter run once for every cell of a grid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+import bumplab
+from bumplab.chapters.catalogue import declared_parameters, validate
+from bumplab.chapters.execution import rerun
+from bumplab.common.files import check_writable
+from bumplab.runs.estimate import format_estimate
+from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
+from bumplab.runs.grids import grid_cells
+from bumplab.runs.tables import lists_as_json, make_table
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def sweep_chapter(
+    path: Path,
+    axes: Mapping[str, Sequence],
+    out: Path,
+    fixed: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    progress: bool = True,
+) -> pandas.DataFrame:
+    """Run a chapter once for every cell of a grid; executed notebooks that are there already stay as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The chapter, see :func:`bumplab.chapters.catalogue.chapter_path`.
+    axes, fixed : mapping
+        Parameter to values, and parameter to value. All are checked before anything starts.
+    out : Path
+        Folder for the executed notebooks, named by their parameters and the chapter's code. While one is at work,
+        and after it failed, its name ends in ``.part.ipynb``. The table goes there, too, see
+        :func:`~bumplab.runs.sweep.sweep_settings`.
+    jobs, dask, progress
+        See :func:`~bumplab.runs.sweep.sweep_settings`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each notebook: its file name, every parameter, ``seconds``, ``status`` (known, finished or
+        failed) and ``error``.
+
+    Raises
+    ------
+    BumplabError
+        If a parameter is refused or the cluster is not there; nothing has been started then.
+    Interrupted
+        On Ctrl-C; the same call goes on.
+    """
+    out, wanted = Path(out).absolute(), _notebooks(path, axes, fixed)
+    with dask_client(dask) as client:
+        jobs = num_workers(jobs, client=client)
+        check_writable(out)
+        known = _finished(wanted, out)
+        if progress:
+            print(_chapter_forecast(wanted, known, jobs))
+        cells = {name: (name, values) for name, values in wanted.items()}
+        work = partial(_execute, path=Path(path).absolute(), out=out)
+        outcomes = run_tasks(work, cells, known, jobs, client, progress, "notebook")
+    defaults = {name: default for name, (_, default) in declared_parameters(path).items()}
+    rows = [{"notebook": name, **lists_as_json(defaults | wanted[name]), **outcomes[name]} for name in wanted]
+    return make_table(rows, ("seconds", "status", "error"), out)
+
+
+def forecast_chapter(
+    path: Path,
+    axes: Mapping[str, Sequence],
+    out: Path,
+    fixed: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+) -> str:
+    """Return in words how many of the notebooks are there already, and how long the others will take."""
+    wanted = _notebooks(path, axes, fixed)
+    return _chapter_forecast(wanted, _finished(wanted, Path(out)), num_workers(jobs))
+
+
+def _notebooks(path: Path, axes: Mapping[str, Sequence], fixed: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the parameters of every cell, checked, by the file name of its executed notebook."""
+    wanted = {}
+    for values in grid_cells(axes, fixed or {}):
+        values = validate(path, values)
+        words = re.sub(r"[^\w=.+-]+", "-", "_".join(f"{name}={value}" for name, value in values.items()))[:100]
+        wanted[f"{path.stem}_{words}_{_key(path, values)}.ipynb"] = values
+    return wanted
+
+
+def _key(path: Path, values: Mapping[str, Any]) -> str:
+    """Return 8 hexadecimal digits for a chapter's code with these parameters."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    content = json.dumps([bumplab.__version__, code, values], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
+def _finished(wanted: Iterable[str], out: Path) -> dict[str, Outcome]:
+    """Return the outcome of every notebook that is there and whole, by its name."""
+    known = {}
+    for name in wanted:
+        try:
+            content = json.loads((out / name).read_text(encoding="utf-8"))
+            known[name] = {"seconds": content["metadata"]["papermill"]["duration"], "status": "known"}
+        except (OSError, ValueError, KeyError):
+            continue
+    return known
+
+
+def _execute(cell: tuple[str, dict[str, Any]], path: Path, out: Path) -> Outcome:
+    name, values = cell
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / f".{name}.lock"):
+        if known := _finished([name], out):  # another process was faster
+            return known[name]
+        part = out / f"{Path(name).stem}.part.ipynb"
+        rerun(path, values, part, progress=False)
+        os.replace(part, out / name)  # papermill writes after every cell: only a whole notebook gets the name
+    return _finished([name], out)[name] | {"status": "finished"}
+
+
+def _chapter_forecast(wanted: Mapping[str, Any], known: Mapping[str, Outcome], jobs: int) -> str:
+    mean = sum(outcome["seconds"] for outcome in known.values()) / len(known) if known else math.nan
+    todo = len(wanted) - len(known)
+    return format_estimate(len(wanted), len(known), jobs, mean * todo / max(1, min(jobs, todo)), "notebook")

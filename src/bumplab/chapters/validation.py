@@ -1,0 +1,99 @@
+"""Chapters as programs: their declared parameters, checked however a chapter is started.
+
+A chapter has a cell tagged ``parameters`` of annotated literals (``sigma: float = 1.0``) and, after it, a cell
+tagged ``validation`` that calls :func:`parameters` and builds what the parameters describe, so that an
+impossible value stops it there. :func:`~bumplab.chapters.execution.rerun` runs these two cells alone first, then
+the chapter by papermill.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from bumplab.common.errors import BumplabError
+
+if TYPE_CHECKING:
+    from bumplab.chapters.checks import Check
+
+_TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list}
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
+
+
+class ParameterError(BumplabError):
+    """A parameter of a chapter is unknown, of the wrong type or impossible."""
+
+
+def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamespace:
+    """Check a chapter's parameters inside the notebook: call it as ``parameters(globals())``.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The notebook's globals. Declared parameters are its annotated names. Names that papermill injected are
+        read from the cell it added, which starts with ``# Parameters``.
+    **checks : bumplab.chapters.checks.Check
+        Parameter to what it may be, asked in this order.
+
+    Returns
+    -------
+    SimpleNamespace with the checked values.
+
+    Raises
+    ------
+    ParameterError
+        For an injected name that was not declared, a value of the wrong type, or one that its check refuses.
+    BumplabError
+        For a check of a parameter that the chapter does not declare.
+
+    Examples
+    --------
+    >>> from bumplab.chapters.checks import at_most, between
+    >>> notebook = {"__annotations__": {"seeds": int, "sigma": float}, "seeds": 5, "sigma": 1}
+    >>> parameters(notebook, seeds=between(1, 100), sigma=at_most(2))
+    namespace(seeds=5, sigma=1.0)
+    >>> parameters(notebook | {"seeds": 0}, seeds=between(1, 100))
+    Traceback (most recent call last):
+    bumplab.chapters.validation.ParameterError: Parameter 'seeds' must be from 1 to 100, got 0.
+    """
+    types = {name: parameter_type(kind) for name, kind in namespace.get("__annotations__", {}).items()}
+    for cell in namespace.get("In", ()):
+        if cell.startswith("# Parameters\n"):
+            reject_unknown((node.targets[0].id for node in ast.parse(cell).body if isinstance(node, ast.Assign)), types)
+    params = SimpleNamespace(**{name: typed(name, namespace[name], kind) for name, kind in types.items()})
+    for name, check in checks.items():
+        if name not in types:
+            raise BumplabError(f"A check is given for {name!r}, which is no parameter of this chapter.")
+        check.apply(name, getattr(params, name), params)
+    return params
+
+
+def reject_unknown(names: Iterable[str], types: Mapping[str, type]) -> None:
+    """Raise :class:`ParameterError` for a name that is no parameter, with the closest one as a hint."""
+    for name in names:
+        if name not in types:
+            close = difflib.get_close_matches(name, types, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ParameterError(f"There is no parameter {name!r}: {hint}This chapter has {', '.join(types)}.")
+
+
+def parameter_type(annotation: Any) -> type:
+    """Return the type that a parameter's annotation stands for: bool, int, float, str or list."""
+    kind = _TYPES.get(getattr(annotation, "__name__", annotation))
+    if kind is None:
+        raise ParameterError(f"A parameter is annotated {annotation!r}: use one of {', '.join(_TYPES)}.")
+    return kind
+
+
+def typed(name: str, value: Any, kind: type) -> Any:
+    """Return a value with its parameter's type, or raise :class:`ParameterError`; whole numbers serve as floats."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is list and isinstance(value, tuple):
+        value = list(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise ParameterError(f"Parameter {name!r} must be {_WORDS[kind]}, got {value!r}.")
+    return value

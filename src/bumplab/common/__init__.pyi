@@ -1,0 +1,20 @@
+from .config import FrozenConfig as FrozenConfig, format_validation_error as format_validation_error
+from .curves import PowerLaw as PowerLaw, fit_log_log as fit_log_log, level_crossing as level_crossing
+from .errors import BumplabError as BumplabError
+from .files import atomic_write as atomic_write, book_folder as book_folder, check_writable as check_writable
+from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
+from .parsing import (
+    flatten as flatten,
+    parse_assignment as parse_assignment,
+    parse_literal as parse_literal,
+    set_nested as set_nested,
+)
+from .power_laws import fit_power_law as fit_power_law, fit_power_law_by_seed as fit_power_law_by_seed
+from .statistics import (
+    Proportion as Proportion,
+    format_mean_ci as format_mean_ci,
+    format_mean_range as format_mean_range,
+    print_table as print_table,
+    t_interval as t_interval,
+    wilson_interval as wilson_interval,
+)

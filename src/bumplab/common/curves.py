@@ -1,0 +1,121 @@
+"""Reading curves: where one crosses a level, and the power law through several such points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from bumplab.common.errors import BumplabError
+
+
+def level_crossing(x: Sequence[float], y: Sequence[float], level: float) -> float:
+    """Return where a rising curve reaches a level.
+
+    The curve is first made monotone by isotonic regression, so that one noisy point neither makes nor hides a
+    crossing, then read off between its points along log x.
+
+    Parameters
+    ----------
+    x : sequence of float, (n,)
+        Positive, in any order, two or more different values; equal ones are averaged by the regression.
+    y : sequence of float, (n,)
+        For a curve that falls give -y and -level.
+    level : float
+
+    Returns
+    -------
+    float
+        In the unit of x. 0 where the curve starts at the level or above, infinity where it never gets there.
+
+    Raises
+    ------
+    BumplabError
+        If x and y do not match, x is not positive, or one of them is not finite.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.shape != y.shape or x.ndim != 1 or len(np.unique(x)) < 2:
+        raise BumplabError(f"A curve needs as many y as x, two or more of them; got {x.shape} and {y.shape}.")
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and (x > 0).all()):
+        raise BumplabError("A curve needs finite values, and positive ones along x.")
+    at = np.unique(x)
+    rising = IsotonicRegression().fit(x, y).predict(at)
+    above = np.flatnonzero(rising >= level)
+    if not len(above):
+        return math.inf
+    k = above[0]
+    if k == 0:
+        return 0.0
+    share = (level - rising[k - 1]) / (rising[k] - rising[k - 1])
+    return float(np.exp((1 - share) * np.log(at[k - 1]) + share * np.log(at[k])))
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = factor * x^exponent, by least squares on logarithms.
+
+    Attributes
+    ----------
+    exponent, factor : float
+    low, high : float
+        95 % Student interval of the exponent.
+    n : int
+        How many points are behind it.
+    mean_log, spread, residual : float
+        Mean and sum of squared deviations of log x, and the residuals' standard deviation: what
+        :meth:`predict` needs.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    factor: float
+    n: int
+    mean_log: float
+    spread: float
+    residual: float
+
+    def __call__(self, x: float) -> float:
+        """Return y at x."""
+        return self.factor * x**self.exponent
+
+    def predict(self, x: float) -> tuple[float, float]:
+        """Return the 95 % interval of the law itself (not of one more measurement) at x, also far outside the data.
+
+        It assumes that the law goes on; it knows the scatter of the points, nothing else.
+        """
+        t = stats.t.ppf(0.975, self.n - 2)
+        half = t * self.residual * math.sqrt(1 / self.n + (math.log(x) - self.mean_log) ** 2 / self.spread)
+        return self(x) * math.exp(-half), self(x) * math.exp(half)
+
+    def __str__(self) -> str:
+        return f"exponent {self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def fit_log_log(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
+    """Fit a power law to points (x, y), one for each measurement; several may share an x.
+
+    Raises
+    ------
+    BumplabError
+        With fewer than three points, one of them not positive and finite, or all at one x.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.shape != y.shape or x.ndim != 1 or len(x) < 3 or len(np.unique(x)) < 2:
+        raise BumplabError("A power law needs three points or more, at two or more different x.")
+    if not (np.isfinite([x, y]).all() and (x > 0).all() and (y > 0).all()):
+        raise BumplabError("A power law needs positive, finite values.")
+    log_x, log_y = np.log(x), np.log(y)
+    fit = stats.linregress(log_x, log_y)
+    half = stats.t.ppf(0.975, len(x) - 2) * fit.stderr
+    spread = float(((log_x - log_x.mean()) ** 2).sum())
+    residual = float(fit.stderr * math.sqrt(spread))
+    return PowerLaw(
+        float(fit.slope), float(fit.slope - half), float(fit.slope + half), float(np.exp(fit.intercept)), len(x),
+        float(log_x.mean()), spread, residual,
+    )  # fmt: skip

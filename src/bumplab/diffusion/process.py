@@ -1,0 +1,166 @@
+"""The diffusion core: noise schedules, what the network predicts, the loss, and one sampler.
+
+Time runs over timesteps t = 0 .. T-1, as in Ho et al. (2020); t = -1 stands for the clean image. Every
+function also takes real-valued t: log alpha_bar is interpolated between whole timesteps, so a sampler may use
+any number of steps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+
+from bumplab.common.config import FrozenConfig
+from bumplab.diffusion.schedules import log_alpha_bar_table
+
+Denoiser = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Diffusion(FrozenConfig):
+    """A noise schedule and what the network predicts.
+
+    Attributes
+    ----------
+    timesteps : int
+        T, the number of noise levels (1000 in the paper's setting).
+    schedule : {"linear", "cosine"}
+    prediction_type : {"eps", "v", "x0"}
+        The noise; the velocity v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022); or the
+        clean image. The loss is the mean squared error of exactly this quantity.
+    """
+
+    timesteps: Annotated[int, Field(ge=2, le=100_000)] = 1000
+    schedule: Literal["linear", "cosine"] = "linear"
+    prediction_type: Literal["eps", "v", "x0"] = Field("eps", alias="predicts")
+
+    def log_alpha_bar(self, t: torch.Tensor) -> torch.Tensor:
+        """Return log alpha_bar at real timesteps `t` (n,) in [-1, T-1], shaped (n, 1, 1, 1), float32.
+
+        The logarithm keeps 1 - alpha_bar accurate where alpha_bar is almost 1.
+        """
+        table = log_alpha_bar_table(self.schedule, self.timesteps, t.device)
+        position = t.float().clamp(-1, self.timesteps - 1) + 1
+        low = position.floor().long()
+        high = (low + 1).clamp(max=self.timesteps)
+        return torch.lerp(table[low], table[high], position - low)[:, None, None, None]
+
+    def signal_and_noise_scale(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the signal's scale sqrt(alpha_bar) and the noise's sqrt(1 - alpha_bar), each (n, 1, 1, 1)."""
+        log = self.log_alpha_bar(t)
+        return torch.exp(log / 2), torch.sqrt(-torch.expm1(log))
+
+    def add_noise(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Forward process: x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps; images (n, 1, N, N), `t` (n,)."""
+        signal, noise = self.signal_and_noise_scale(t)
+        return signal * x0 + noise * eps
+
+    def target(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what the network should output for this x0 and eps."""
+        signal, noise = self.signal_and_noise_scale(t)
+        return {"eps": eps, "x0": x0, "v": signal * eps - noise * x0}[self.prediction_type]
+
+    def to_x0_and_eps(
+        self, output: torch.Tensor, x: torch.Tensor, t: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn a network's output at (x, t) into its (x0, eps): the inverse of :meth:`target`."""
+        signal, noise = self.signal_and_noise_scale(t)
+        if self.prediction_type == "eps":
+            return (x - noise * output) / signal, output
+        if self.prediction_type == "x0":
+            return output, (x - signal * output) / noise
+        return signal * x - noise * output, noise * x + signal * output
+
+    def sample_timesteps_and_noise(
+        self, x0: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what one training step draws for images `x0` (n, 1, N, N): timesteps (n,), and noise like `x0`."""
+        t = torch.randint(self.timesteps, (len(x0),), generator=generator, device=x0.device)
+        return t, torch.randn(x0.shape, generator=generator, device=x0.device)
+
+    def loss(self, model: Denoiser, x0: torch.Tensor, mu: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the mean squared error at random timesteps (Ho et al. 2020, eq. 14), a scalar."""
+        t, eps = self.sample_timesteps_and_noise(x0, generator)
+        output = model(self.add_noise(x0, eps, t), t, mu)
+        return torch.nn.functional.mse_loss(output.float(), self.target(x0, eps, t))
+
+    def step(
+        self,
+        output: torch.Tensor,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        s: torch.Tensor,
+        eta: float,
+        noise: torch.Tensor | None = None,
+        clip: bool = True,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Go from timestep `t` to the earlier `s`; return (x_s, predicted x0).
+
+        Song et al. (2021), eq. 12: eta = 0 is DDIM, eta = 1 is ancestral DDPM sampling with the posterior
+        variance, both for any s < t. With `clip`, the predicted x0 is clipped to [-1, 1] first.
+        """
+        x0, eps = self.to_x0_and_eps(output, x, t)
+        if clip:
+            x0 = x0.clamp(-1, 1)
+            signal, level = self.signal_and_noise_scale(t)
+            eps = (x - signal * x0) / level
+        here, there = self.log_alpha_bar(t), self.log_alpha_bar(s)
+        before, after = -torch.expm1(here), -torch.expm1(there)  # the noise's variance, 1 - alpha_bar
+        posterior = after / before * -torch.expm1(here - there)  # variance
+        # after - eta^2 posterior, written so that nothing cancels
+        rest = (1 - eta**2) * after + eta**2 * torch.exp(here - there) * after**2 / before
+        direction = rest.clamp(min=0).sqrt()
+        x = torch.exp(there / 2) * x0 + direction * eps
+        return (x if noise is None else x + eta * posterior.sqrt() * noise), x0
+
+    def sampling_timesteps(self, steps: int) -> torch.Tensor:
+        """Return `steps` + 1 timesteps from T-1 (pure noise) down to -1 (clean), evenly spaced, real-valued."""
+        return torch.linspace(self.timesteps - 1, -1, steps + 1, dtype=torch.float64)
+
+    @torch.no_grad()
+    def sample_trajectory(
+        self,
+        model: Denoiser,
+        mu: torch.Tensor,
+        size: int,
+        steps: int = 50,
+        eta: float = 0.0,
+        generator: torch.Generator | None = None,
+        clip: bool = True,
+        noise: torch.Tensor | None = None,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Generate images for conditions, yielding (x, predicted x0) after every step.
+
+        Parameters
+        ----------
+        model : callable (x, t, mu) -> output
+        mu : torch.Tensor, (n, 2)
+            Conditions in pixels; images are made on its device.
+        size : int
+            N.
+        steps : int
+            Number of network calls, 1 or more.
+        eta : float
+            0 for DDIM, 1 for DDPM.
+        generator : torch.Generator, optional
+            A CPU generator: noise is drawn there, so that it is the same on every device.
+        noise : torch.Tensor, (n, 1, N, N), optional
+            What to start from, instead of a draw.
+        """
+
+        def randn() -> torch.Tensor:
+            return torch.randn(len(mu), 1, size, size, generator=generator).to(mu.device)
+
+        x = randn() if noise is None else noise.to(mu.device)
+        grid = self.sampling_timesteps(steps).float().to(mu.device)
+        for t, s in zip(grid[:-1], grid[1:], strict=True):
+            t, s = t.expand(len(mu)), s.expand(len(mu))
+            x, x0 = self.step(model(x, t, mu).float(), x, t, s, eta, randn() if eta > 0 else None, clip)
+            yield x, x0
+
+    def sample(self, *args, **keywords) -> torch.Tensor:
+        """Return the images (n, 1, N, N) at the end of :meth:`sample_trajectory`, which takes the same arguments."""
+        return deque(self.sample_trajectory(*args, **keywords), maxlen=1)[0][0]

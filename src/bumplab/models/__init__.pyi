@@ -1,0 +1,9 @@
+from .layers import (
+    Attention as Attention,
+    Block as Block,
+    DoubleConv as DoubleConv,
+    Down as Down,
+    Up as Up,
+    sinusoidal_encoding as sinusoidal_encoding,
+)
+from .unet import UNet as UNet, UNetSettings as UNetSettings, Width as Width

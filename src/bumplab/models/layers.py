@@ -1,0 +1,92 @@
+"""Layers of the UNet: encodings, convolutions, attention."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def sinusoidal_encoding(value: torch.Tensor, length: int, highest: float = 1.0, base: float = 10_000.0) -> torch.Tensor:
+    """Return the sinusoidal encoding (n, length) of `value` (n,): sines, then cosines (Vaswani et al. 2017).
+
+    The angular frequencies are highest * base^(-k / (length / 2)) for k = 0 .. length / 2 - 1.
+    """
+    half = length // 2
+    frequency = highest * torch.exp(-math.log(base) / half * torch.arange(half, device=value.device))
+    angle = value.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class DoubleConv(nn.Module):
+    """Two 3 x 3 convolutions, each with group norm; with `residual`, added to the input."""
+
+    def __init__(self, channels_in: int, channels_out: int, residual: bool = False) -> None:
+        super().__init__()
+        self.residual = residual
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.norm1 = nn.GroupNorm(1, channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(1, channels_out)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels_in, H, W) to (n, channels_out, H, W)."""
+        y = self.norm2(self.conv2(F.gelu(self.norm1(self.conv1(x)))))
+        return F.gelu(x + y) if self.residual else y
+
+
+class Block(nn.Module):
+    """Double convolutions, then the condition's encoding added to every position of a channel."""
+
+    def __init__(self, channels_in: int, channels_out: int, depth: int, condition: int) -> None:
+        super().__init__()
+        residual = [DoubleConv(channels_in, channels_in, residual=True) for _ in range(depth - 1)]
+        self.convs = nn.Sequential(*residual, DoubleConv(channels_in, channels_out))
+        self.condition = nn.Linear(condition, channels_out)
+
+    def forward(self, x: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels_in, H, W) and the encoding (n, condition) to (n, channels_out, H, W)."""
+        return self.convs(x) + self.condition(F.silu(encoding))[:, :, None, None]
+
+
+class Down(Block):
+    """Halve the resolution by max-pooling, odd sizes up, then a :class:`Block`."""
+
+    def forward(self, x, encoding):
+        """Map (n, channels_in, H, W) to (n, channels_out, ceil(H / 2), ceil(W / 2))."""
+        return super().forward(F.max_pool2d(x, 2, ceil_mode=True), encoding)
+
+
+class Up(Block):
+    """Stretch to the skip connection's resolution bilinearly, append it, then a :class:`Block`."""
+
+    def forward(self, x, skip, encoding):
+        """Map (n, c, H, W) and the skip (n, c', H', W') to (n, channels_out, H', W')."""
+        x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        return super().forward(torch.cat([skip, x], dim=1), encoding)
+
+
+class Attention(nn.Module):
+    """Self-attention over positions and a two-layer perceptron, each residual."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, c, H, W) to the same shape."""
+        n, c, height, width = x.shape
+        tokens = x.flatten(2).transpose(1, 2)  # (n, H W, c)
+        q, k, v = self.qkv(self.norm(tokens)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        tokens = tokens + self.out(mixed)
+        tokens = tokens + self.mlp(tokens)
+        return tokens.transpose(1, 2).reshape(n, c, height, width)

@@ -1,0 +1,5 @@
+"""Clusters, thresholds and curves of percolation, and when accuracy sets in."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

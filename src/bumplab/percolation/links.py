@@ -1,0 +1,88 @@
+"""When do two bumps count as linked? Overlap, link radius, neighbourhoods."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bumplab.common.errors import BumplabError
+from bumplab.worlds.bumps import BumpWorld
+
+
+def overlap(r: np.ndarray | float, sigma: float) -> np.ndarray:
+    """Return the normalised inner product exp(-r^2 / 4 sigma^2) of two ideal Gaussian bumps at distance r (pixels)."""
+    return np.exp(-np.square(r) / (4 * sigma**2))
+
+
+def rendered_overlap(world: BumpWorld, mu: torch.Tensor, other: torch.Tensor) -> np.ndarray:
+    """Return the normalised inner products (n,) of images of a world, drawn for conditions `mu` and `other`, (n, 2).
+
+    Where bumps are narrower than about 0.7 pixels, or cut by the rim, this is not what :func:`overlap` says.
+    """
+    images = (world.brightness(world.render(each)).flatten(1).double() for each in (mu, other))
+    return torch.nn.functional.cosine_similarity(*images, eps=1e-300).numpy()
+
+
+def link_radius(sigma: float, theta: float) -> float:
+    """Return the distance 2 sigma sqrt(ln(1 / theta)) below which bumps overlap by more than `theta` (pixels)."""
+    if not (0 < theta < 1 and sigma > 0):
+        raise BumplabError(f"Links need sigma above 0 and theta between 0 and 1, got {sigma:g} and {theta:g}.")
+    return float(2 * sigma * np.sqrt(-np.log(theta)))
+
+
+def offsets_within(radius: float, spacing: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
+    """Return the steps (z, 2) of a lattice to all sites nearer than `radius`, in columns and rows, nearest first.
+
+    Parameters
+    ----------
+    radius : float
+        In the units of `spacing`; sites at this very distance do not belong.
+    spacing : (float, float)
+        Steps of the lattice along x and y.
+    """
+    if not 0 <= radius < np.inf:
+        raise BumplabError(f"The radius of a neighbourhood is finite and not negative, got {radius:g}.")
+    reach = [int(radius / d) for d in spacing]
+    x, y = (axis.ravel() for axis in np.mgrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1])
+    away = np.round(np.hypot(x * spacing[0], y * spacing[1]), 9)
+    near = np.flatnonzero((0 < away) & (away < round(radius, 9)))
+    return np.stack([x, y], axis=1)[near[np.lexsort((y[near], x[near], away[near]))]]
+
+
+def shells(count: int) -> np.ndarray:
+    """Return the steps (z, 2) to the first `count` shells of neighbours on the square lattice.
+
+    z = 4, 8, 12, 20, 24, 28, 36, 44 for one to eight shells.
+    """
+    if count < 1:
+        raise BumplabError(f"A neighbourhood has at least 1 shell, got {count}.")
+    squares = np.unique(np.add.outer(np.arange(count + 1) ** 2, np.arange(count + 1) ** 2))
+    return offsets_within(float(np.sqrt(squares[count] + 0.5)))
+
+
+def neighbour_offsets(world: BumpWorld, theta: float, pixels: bool = False) -> np.ndarray:
+    """Return the steps (z, 2) of a world's lattice to the conditions whose images overlap by more than `theta`.
+
+    Parameters
+    ----------
+    world : World
+        Of bumps.
+    theta : float
+        0 to 1.
+    pixels : bool
+        False: the overlap of ideal Gaussians, see :func:`overlap`. True: that of bumps rendered with their centres on
+        pixels, far from the rim; narrow ones overlap less. This needs a spacing of whole pixels.
+    """
+    scaled = tuple(d / s for d, s in zip(world.spacing, world.sigma, strict=True))
+    ideal = offsets_within(link_radius(1.0, theta), scaled)
+    if not pixels:
+        return ideal
+    if any(d % 1 for d in world.spacing):
+        raise BumplabError(f"Bumps sit on pixels where the spacing is a whole number, got {world.spacing}.")
+    steps = offsets_within(1.2 * link_radius(1.0, theta) + max(scaled), scaled)  # none further away is linked
+    product = np.ones(len(steps))
+    for away, sigma in zip((steps * world.spacing).T, world.sigma, strict=True):
+        pixel = np.arange(away.min() - 8 * np.ceil(sigma), away.max() + 8 * np.ceil(sigma) + 1)
+        one, others = (np.exp(-((pixel - at) ** 2) / (2 * sigma**2)) for at in (0, away[:, None]))
+        product *= others @ one / (one @ one)
+    return steps[product > theta]

@@ -1,0 +1,108 @@
+"""Ensembles that the store keeps as single runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from bumplab.common.errors import BumplabError
+from bumplab.runs.run import Run, StoreError
+from bumplab.runs.store import find, lock, save, work_folder
+from bumplab.training.checkpoints import init_or_resume
+from bumplab.training.device import pick_device, pick_precision
+from bumplab.training.ensembles import ENSEMBLE_CHECKPOINT_SECONDS, Ensemble
+from bumplab.training.loop import run_loop
+from bumplab.training.outcomes import MAX_EVALUATIONS
+from bumplab.training.settings import Settings
+from bumplab.training.state import TrainState
+
+
+def load_or_train_ensemble(
+    settings: Sequence[Settings],
+    store: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: bool = True,
+) -> dict[str, Run | BumplabError]:
+    """Train the runs of one :func:`~bumplab.training.ensembles.batching_key` together and store them.
+
+    Parameters
+    ----------
+    settings : sequence of Settings
+    store, device, progress
+        See :func:`bumplab.runs.store.load_or_train`.
+    precision : str
+        Likewise; ``"auto"`` is fp32 where it would be fp16 otherwise, and with ``"fp16"`` nothing is trained here.
+
+    Returns
+    -------
+    dict
+        Id to run, or to the error that ended it. Absent are those that another process trains at the moment, and
+        those that would train alone, because of memory or because no other's checkpoint is at the same step.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C; the same call goes on, and so does :func:`bumplab.runs.store.load_or_train` for a single one.
+    """
+    if pick_precision(pick_device(device), precision) == "fp16":
+        if precision == "fp16":  # one member's overflow would halve the loss scale of all
+            return {}
+        precision = "fp32"
+    found: dict[str, Run | BumplabError] = {}
+    with ExitStack() as locks:
+        todo = []
+        for each in settings:
+            try:
+                locks.enter_context(FileLock(lock(each, store), timeout=0))
+                if known := find(each, store):  # another process was faster
+                    found[each.id] = known
+                else:
+                    todo.append(each)
+            except Timeout:
+                continue
+            except StoreError as error:
+                found[each.id] = error
+        return found | _train_all(todo, store, device, precision, progress)
+
+
+def _train_all(
+    settings: Sequence[Settings], store: Path, device: str, precision: str, progress: bool
+) -> Mapping[str, Run | BumplabError]:
+    """Train all of them together; where that takes more memory than there is, in two halves."""
+    if len(settings) < 2:
+        return {}
+    folders = [work_folder(each, store) for each in settings]
+    try:
+        return _train_at_once(settings, folders, store, device, precision, progress)
+    except torch.OutOfMemoryError:
+        pass  # outside of this handler nothing holds on to the tensors of the failed attempt
+    torch.cuda.empty_cache()
+    half = len(settings) // 2
+    first = _train_all(settings[:half], store, device, precision, progress)
+    return first | _train_all(settings[half:], store, device, precision, progress)
+
+
+def _train_at_once(
+    settings: Sequence[Settings], folders: Sequence[Path], store: Path, device: str, precision: str, progress: bool
+) -> dict[str, Run | BumplabError]:
+    found: dict[str, Run | BumplabError] = {}
+    begun: dict[int, list[tuple[TrainState, Path]]] = {}
+    for each, folder in zip(settings, folders, strict=True):
+        state = init_or_resume(each, folder, device, precision)
+        begun.setdefault(state.step, []).append((state, folder))
+    for pairs in begun.values():  # those whose checkpoints are at the same step
+        if len(pairs) < 2:
+            continue
+        states, places = zip(*pairs, strict=True)
+        ensemble = Ensemble(states)
+        run_loop(states, places, ensemble.steps(), ensemble.measure, progress, ENSEMBLE_CHECKPOINT_SECONDS)
+        found |= {state.settings.id: BumplabError(state.error) for state in states if state.error}
+        well = [state for state in states if not state.error]
+        for state, drawn in zip(well, ensemble.drawn(well, MAX_EVALUATIONS), strict=True):
+            found[state.settings.id] = save(state, store, drawn)
+    return found

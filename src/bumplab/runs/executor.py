@@ -1,0 +1,205 @@
+"""The same work on many cells, in processes of this computer or on a Dask cluster, under one progress bar.
+
+joblib and Dask do the scheduling. A cell that fails, even one that takes its process down, has an outcome like the
+others and does not stop them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from tqdm import tqdm
+
+import bumplab
+from bumplab.common.errors import BumplabError
+from bumplab.training.device import pick_device
+from bumplab.training.settings import TRAINER_VERSION
+from bumplab.training.state import Interrupted
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: What became of a cell: "status", "error" if it failed, and whatever the work returns.
+Outcome = dict[str, Any]
+Work = Callable[[Any], Outcome]
+
+#: Seconds to wait for a Dask scheduler and for its workers.
+CONNECT_TIMEOUT = 5
+#: Seconds after which a process without work ends, also when the sweep that started it was killed.
+IDLE_TIMEOUT = 20
+_DIED = "Its process died, perhaps for want of memory."
+
+
+@contextmanager
+def dask_client(dask: str | None) -> Iterator[Client | None]:
+    """Connect to a Dask cluster, given as ``tcp://host:port`` or a scheduler file; None stands for this computer.
+
+    Raises
+    ------
+    BumplabError
+        If Dask is not installed, or no scheduler answers, or its workers are absent or lack this bumplab.
+    """
+    if dask is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise BumplabError("Dask is not installed: pip install dask distributed.") from None
+    if "://" not in dask and not Path(dask).is_file():
+        raise BumplabError(f"There is no Dask scheduler file {dask!r}; an address looks like tcp://host:8786.")
+    place = {"address": dask} if "://" in dask else {"scheduler_file": dask}
+    try:
+        client = Client(**place, timeout=CONNECT_TIMEOUT, set_as_default=False)
+    except Exception:  # OSError, ValueError, or whatever a file of something else leads to
+        raise BumplabError(f"No Dask scheduler answers at {dask!r}: start one, or mend the address.") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
+            there = set(client.run(_version).values())
+        except TimeoutError:
+            raise BumplabError(f"The Dask scheduler at {dask!r} has no workers: start some.") from None
+        except Exception as error:  # their ModuleNotFoundError arrives as a plain Exception
+            raise BumplabError(f"The workers of {dask!r} cannot use bumplab: {error}.") from None
+        if there != {_version()}:
+            raise BumplabError(f"The workers of {dask!r} have another version of bumplab: {_version()} is needed.")
+        yield client
+
+
+def _version() -> str:
+    return f"{bumplab.__version__} with trainer {TRAINER_VERSION}"
+
+
+def num_workers(jobs: int | None, device: str = "auto", client: Client | None = None) -> int:
+    """Return how many cells are worked on at a time: the workers' threads, or `jobs`, or what the device can take."""
+    if client:
+        return sum(client.nthreads().values())
+    if jobs is None:
+        return cpu_count() if pick_device(device).type == "cpu" else 1
+    if jobs < 1:
+        raise BumplabError(f"There must be at least one job at a time, got {jobs}.")
+    return jobs
+
+
+def run_tasks(
+    work: Work,
+    cells: Mapping[str, Any],
+    known: Mapping[str, Outcome],
+    jobs: int,
+    client: Client | None = None,
+    progress: bool = True,
+    unit: str = "run",
+) -> dict[str, Outcome]:
+    """Do the work on every cell whose outcome is not known; return all outcomes by the cells' names.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a cell and returns its outcome. It travels to other processes by pickle.
+    cells, known : mapping
+        Name to cell, and name to outcome.
+    jobs : int
+        Cells at a time: processes with one thread each; 1 works here, with all threads.
+    client : distributed.Client, optional
+        Work on this cluster instead.
+    progress : bool
+        Show one bar over the whole, and errors as they come.
+    unit : str
+        What a cell is called.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C.
+    """
+    outcomes = dict(known)
+    todo = {name: cell for name, cell in cells.items() if name not in known}
+    fresh = _on_cluster(work, todo, client) if client else _on_processes(work, todo, jobs)
+    hidden = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
+    bar = tqdm(total=len(cells), initial=len(cells) - len(todo), unit=unit, dynamic_ncols=True, smoothing=0, **hidden)
+    with bar:
+        try:
+            for name, outcome in fresh:
+                outcomes[name] = outcome
+                if progress and "error" in outcome:
+                    bar.write(f"{unit} {name} failed: {outcome['error']}")
+                bar.update()
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"Stopped after {len(outcomes)} of {len(cells)} {unit}s; the same call goes on from there."
+            ) from None
+    return outcomes
+
+
+def _attempt(work: Work, cell: Any, threads: int | None) -> Outcome:
+    """Do one cell; an error becomes its outcome."""
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        return work(cell)
+    except KeyboardInterrupt:  # Interrupted is a BumplabError, too
+        raise
+    except BumplabError as error:
+        return _failed(str(error))
+    except Exception as error:
+        return _failed(f"{type(error).__name__}: {error}")
+
+
+def _failed(error: str) -> Outcome:
+    return {"status": "failed", "error": error}
+
+
+def _on_processes(work: Work, todo: dict[str, Any], jobs: int) -> Iterator[tuple[str, Outcome]]:
+    """Yield name and outcome as cells finish.
+
+    joblib gives up all cells when one of them takes its process down. The few that were under way then are done
+    one at a time, which tells who it was; the others go on as before.
+    """
+    left, suspects = dict(todo), 0
+    while left:
+        names = list(left)[: suspects or None]
+        with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, idle_worker_timeout=IDLE_TIMEOUT):
+            pool = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=1 if suspects else "2 * n_jobs")
+        attempt = delayed(partial(_named, work, threads=1 if jobs > 1 else None))
+        try:
+            for name, outcome in pool(attempt(name, todo[name]) for name in names):
+                del left[name]
+                yield name, outcome
+            suspects = 0
+        except BrokenProcessPool:
+            if suspects:
+                culprit = next(iter(left))
+                del left[culprit]
+                yield culprit, _failed(_DIED)
+            suspects = 0 if suspects else 2 * jobs
+
+
+def _named(work: Work, name: str, cell: Any, threads: int | None) -> tuple[str, Outcome]:
+    return name, _attempt(work, cell, threads)
+
+
+def _on_cluster(work: Work, todo: Mapping[str, Any], client: Client) -> Iterator[tuple[str, Outcome]]:
+    """Yield name and outcome as cells finish.
+
+    Not by joblib's bridge to Dask, which waits for ever when a cell takes its workers down (joblib 1.6).
+    """
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    names = dict(zip(client.map(partial(_attempt, work, threads=1), todo.values(), pure=False), todo, strict=True))
+    for future, result in as_completed(list(names), loop=client.loop, with_results=True, raise_errors=False):
+        name = names.pop(future)  # a cluster does again what is asked for and was on a worker that died
+        if future.status == "finished":
+            yield name, result
+        elif future.status == "error":
+            _, error, _ = result
+            yield name, _failed(_DIED if isinstance(error, KilledWorker) else f"{type(error).__name__}: {error}")
+        else:
+            raise BumplabError(f"The Dask scheduler is gone; the same call does the other {len(names) + 1} cells.")

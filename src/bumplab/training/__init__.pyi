@@ -1,0 +1,58 @@
+from .checkpoints import (
+    CHECKPOINT as CHECKPOINT,
+    init_or_resume as init_or_resume,
+    resume as resume,
+    save_checkpoint as save_checkpoint,
+    save_snapshot as save_snapshot,
+    save_weights as save_weights,
+    snapshot_name as snapshot_name,
+)
+from .device import (
+    DTYPES as DTYPES,
+    deterministic as deterministic,
+    device_name as device_name,
+    pick_device as pick_device,
+    pick_precision as pick_precision,
+)
+from .ensembles import (
+    ENSEMBLE_CHECKPOINT_SECONDS as ENSEMBLE_CHECKPOINT_SECONDS,
+    MAX_MEMBERS as MAX_MEMBERS,
+    Ensemble as Ensemble,
+    Stack as Stack,
+    batching_key as batching_key,
+    groups as groups,
+    is_worthwhile as is_worthwhile,
+)
+from .loop import (
+    CHECKPOINT_SECONDS as CHECKPOINT_SECONDS,
+    ema_decay as ema_decay,
+    learning_rate as learning_rate,
+    run_loop as run_loop,
+    sample_conditions as sample_conditions,
+    train as train,
+    training_steps as training_steps,
+)
+from .outcomes import (
+    MAX_EVALUATIONS as MAX_EVALUATIONS,
+    MOMENTS as MOMENTS,
+    evaluate_final as evaluate_final,
+    evaluate_model as evaluate_model,
+    layer_embedding as layer_embedding,
+    measure as measure,
+    score as score,
+    summary as summary,
+)
+from .settings import (
+    PRESETS as PRESETS,
+    TRAINER_VERSION as TRAINER_VERSION,
+    Settings as Settings,
+    Steps as Steps,
+    Training as Training,
+    preset as preset,
+)
+from .state import (
+    Interrupted as Interrupted,
+    TrainState as TrainState,
+    init_state as init_state,
+    mean_target as mean_target,
+)

@@ -1,0 +1,75 @@
+"""Where training runs and in which precision."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from bumplab.common.errors import BumplabError
+
+#: What autocast computes in; None for no autocast.
+DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return a device: the one named, or CUDA, then MPS, then CPU.
+
+    Raises
+    ------
+    BumplabError
+        If the device named is unknown or absent.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there))
+    kind = name.split(":")[0]
+    if not present.get(kind):
+        there = ", ".join(kind for kind, there in present.items() if there)
+        raise BumplabError(f"There is no device {name!r} here: use auto or {there}.")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise BumplabError(f"There is no device {name!r}: write {kind}, or {kind}:0 for the first one.") from None
+
+
+def pick_precision(device: torch.device, name: str = "auto") -> str:
+    """Return ``"bf16"``, ``"fp16"`` or ``"fp32"``: the one named, or what the device does natively.
+
+    CUDA devices of compute capability 8.0 and later take bf16, earlier ones (a T4 is 7.5) fp16 with a scaled
+    loss, everything else fp32.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            return "fp32"
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    if name not in DTYPES or (name == "fp16" and device.type != "cuda"):
+        raise BumplabError(
+            f"Precision {name!r} is not possible on {device.type}: use auto, fp32 or bf16 (fp16 on CUDA)."
+        )
+    return name
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Ask CUDA for repeatable kernels; the CPU's are."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def device_name(device: torch.device) -> str:
+    """Return a device in words, for example ``"cuda (Tesla T4)"`` or ``"cpu (x86_64)"``."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.machine()})"

@@ -1,0 +1,203 @@
+"""Many small models trained as one batched program, which is what a GPU is good at.
+
+A network of this book is too small to keep a GPU busy: starting its hundreds of operations takes longer than
+doing them. An ensemble stacks the weights of M networks and maps one network over the stack (``torch.func.vmap``), so
+that every operation serves all of them. Each member keeps its own data, seed and noise, and ends where it would
+have ended alone, but for rounding. The weights of a member are views into the stack: whatever works
+on a training state works on a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from bumplab.analysis.accuracy import Evaluation, score_images
+from bumplab.training.device import DTYPES
+from bumplab.training.loop import ema_decay, learning_rate, sample_conditions
+from bumplab.training.outcomes import summary
+from bumplab.training.settings import Settings
+from bumplab.training.state import TrainState
+
+#: Most members of one ensemble: a GPU is busy with fewer, and an interruption should cost little.
+MAX_MEMBERS = 128
+ENSEMBLE_CHECKPOINT_SECONDS = 120.0  # a checkpoint is a file for each member
+_IMAGES = 8192  # generated at a time, over all members
+
+Stack = dict[str, torch.Tensor]
+
+
+def is_worthwhile(device: torch.device) -> bool:
+    """Return whether ensembles are faster than single runs: on a GPU. One CPU core gains nothing worth having."""
+    return device.type == "cuda"
+
+
+def batching_key(settings: Settings) -> Settings:
+    """Return what members of one ensemble must share: all but the seed, sigma, and which conditions are shown."""
+    shown = {"sigma": 1, "spacing": 1, "held_out": None, "fraction": 1, "subsample_region": None, "subsample_seed": 0}
+    return settings.replace(seed=0, world=shown)
+
+
+def groups(settings: Iterable[Settings], most: int = MAX_MEMBERS) -> list[list[Settings]]:
+    """Sort settings into ensembles of at most `most` members; what fits with no other is left out."""
+    alike: dict[Settings, list[Settings]] = {}
+    for each in settings:
+        alike.setdefault(batching_key(each), []).append(each)
+    return [part for group in alike.values() for part in _split(group, most) if len(part) > 1]
+
+
+class Ensemble:
+    """Training states, all of one shape and at the same step, that advance together.
+
+    Parameters
+    ----------
+    states : sequence of State
+        Two or more. From here on their weights, averaged weights, moments and sums of losses are views into stacks.
+    """
+
+    def __init__(self, states: Sequence[TrainState]) -> None:
+        self.states, first = states, states[0]
+        self.settings, self.device, self.precision = first.settings, first.device, first.precision
+        self.live = _stack([state.model for state in states])
+        self.average = _stack([state.ema_model for state in states])
+        self.optimizer = torch.optim.AdamW(
+            self.live.values(),
+            weight_decay=self.settings.training.weight_decay,
+            fused=first.optimizer.defaults["fused"],
+        )
+        for name, stacked in self.live.items():
+            stacked.requires_grad_()
+            self._stack_moments(name, stacked)
+        self.loss_sum = torch.stack([state.loss_sum for state in states])
+        self.sigma = torch.tensor([state.settings.world.sigma for state in states], device=self.device)
+        for state, total in zip(states, self.loss_sum, strict=True):
+            state.loss_sum, state.ensemble_size = total, len(states)
+
+    def _stack_moments(self, name: str, stacked: torch.Tensor) -> None:
+        """Give the ensemble's optimiser the moments of its members, zero before the first step, and them views."""
+        owned = [(state.optimizer.state, state.model.get_parameter(name)) for state in self.states]
+        kept = [moments.get(part, {}) for moments, part in owned]
+        whole = {
+            key: torch.stack([old.get(key, torch.zeros_like(part)) for old, (_, part) in zip(kept, owned, strict=True)])
+            for key in ("exp_avg", "exp_avg_sq")
+        }
+        count = torch.full(
+            (), float(self.states[0].step), device=self.device if self.optimizer.defaults["fused"] else "cpu"
+        )
+        self.optimizer.state[stacked] = {"step": count, **whole}
+        for k, (moments, part) in enumerate(owned):
+            moments[part] = {"step": count, **{key: value[k] for key, value in whole.items()}}
+
+    def predict(self, weights: Stack, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
+        """Map images (M, n, 1, N, N), timesteps (M, n) and conditions (M, n, 2) through M networks."""
+        one = self.states[0].model
+        if len(x) == 1:  # vmap has no rule for the group norm of a stack of one
+            return functional_call(one, {name: stack[0] for name, stack in weights.items()}, (x[0], t[0], mu[0]))[None]
+        # The plain form of attention is the one that vmap maps on every device.
+        with sdpa_kernel(SDPBackend.MATH):
+            return vmap(lambda w, *inputs: functional_call(one, w, inputs))(weights, x, t, mu)
+
+    def steps(self) -> Iterator[Sequence[TrainState]]:
+        """Train, yielding the states after every step: :func:`~bumplab.training.loop.training_steps` for all."""
+        settings, diffusion, world = self.settings, self.settings.diffusion, self.settings.world
+        live, average = list(self.live.values()), list(self.average.values())
+        dtype = DTYPES[self.precision]
+        sigma = self.sigma.repeat_interleave(settings.training.batch, 0)
+        while self.states[0].step < settings.training.steps:
+            step = self.states[0].step
+            mu = torch.stack([sample_conditions(state) for state in self.states])
+            images = world.render(mu.flatten(0, 1), sigma).unflatten(0, mu.shape[:2])
+            drawn = [
+                diffusion.sample_timesteps_and_noise(own, state.generator)
+                for own, state in zip(images, self.states, strict=True)
+            ]
+            t, eps = (torch.stack(parts) for parts in zip(*drawn, strict=True))
+            x0, noise, when = images.flatten(0, 1), eps.flatten(0, 1), t.flatten()
+            noisy = diffusion.add_noise(x0, noise, when).unflatten(0, mu.shape[:2])
+            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+                output = self.predict(self.live, noisy, t, mu).float()
+            losses = (output.flatten(0, 1) - diffusion.target(x0, noise, when)).square().view(len(mu), -1).mean(1)
+            self.optimizer.zero_grad()
+            losses.sum().backward()
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(settings, step)
+            self.optimizer.step()
+            with torch.no_grad():
+                torch._foreach_lerp_(average, live, 1 - ema_decay(settings, step))
+                self.loss_sum += losses.detach()
+            for state in self.states:
+                state.step += 1
+            yield self.states
+
+    @torch.no_grad()
+    def drawn(self, states: Sequence[TrainState], most: int) -> list[dict[str, Evaluation]]:
+        """Draw and judge images with averaged weights of some states, for at most `most` conditions of each part.
+
+        The images are those that :func:`bumplab.training.outcomes.evaluate_model` would make for each alone.
+        """
+        found: list[dict[str, Evaluation]] = [{} for _ in states]
+        parts = [state.settings.world.condition_splits(most) for state in states]
+        for name in ("seen", "unseen"):
+            rows = [k for k, part in enumerate(parts) if name in part]
+            longest = max((len(parts[k][name]) for k in rows), default=1)
+            for some in _split(rows, max(1, _IMAGES // longest)):
+                results = self._judged([states[k] for k in some], [parts[k][name] for k in some])
+                for k, result in zip(some, results, strict=True):
+                    found[k][name] = result
+        return found
+
+    def _judged(self, states: Sequence[TrainState], mu: Sequence[torch.Tensor]) -> list[Evaluation]:
+        """Draw and judge the images of some states for conditions (n_k, 2), one set for each."""
+        diffusion, world, training = self.settings.diffusion, self.settings.world, self.settings.training
+        size, longest = world.size, max(map(len, mu))
+        chosen = [index for index, state in enumerate(self.states) if any(state is other for other in states)]
+        weights = {name: stacked[chosen] for name, stacked in self.average.items()}
+        # Sets differ in length: the last condition of the short ones is drawn several times, and cut off again.
+        padded = torch.stack([own[torch.arange(longest).clamp(max=len(own) - 1)] for own in mu]).to(self.device)
+        noise = torch.zeros(len(mu), longest, 1, size, size)
+        for own, condition in zip(noise, mu, strict=True):
+            generator = torch.Generator().manual_seed(0)
+            own[: len(condition)] = torch.randn(len(condition), 1, size, size, generator=generator)
+
+        def model(x: torch.Tensor, t: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            several = padded.shape[:2]
+            return self.predict(weights, x.unflatten(0, several), t.unflatten(0, several), padded).flatten(0, 1)
+
+        images = diffusion.sample(
+            model, padded.flatten(0, 1), size, training.sampler_steps, noise=noise.flatten(0, 1)
+        ).unflatten(0, padded.shape[:2])
+        results: list[Evaluation] = [None for _ in states]
+        for sigma in {state.settings.world.sigma for state in states}:  # one search for all of one sigma
+            same = [k for k, state in enumerate(states) if state.settings.world.sigma == sigma]
+            asked = [mu[k].to(self.device) for k in same]
+            drawn = torch.cat([images[k, : len(mu[k])] for k in same])
+            judged = score_images(drawn, torch.cat(asked), states[same[0]].settings.world)
+            for k, stop in zip(same, torch.tensor([len(mu[k]) for k in same]).cumsum(0).tolist(), strict=True):
+                results[k] = judged[stop - len(mu[k]) : stop]
+        return results
+
+    def measure(self, states: Sequence[TrainState]) -> list[dict[str, Any]]:
+        """Return what :func:`bumplab.training.outcomes.measure` returns, for some of the states."""
+        drawn = self.drawn(states, self.settings.training.evaluate_on)
+        scores = [{name: summary(part) for name, part in parts.items()} for parts in drawn]
+        return [{"step": state.step, **score} for state, score in zip(states, scores, strict=True)]
+
+
+def _stack(modules: Sequence[nn.Module]) -> Stack:
+    """Return the parameters of equal modules, stacked; theirs become views into it."""
+    stacks = {}
+    for name, _ in modules[0].named_parameters():
+        parts = [module.get_parameter(name) for module in modules]
+        stacks[name] = torch.stack([part.detach() for part in parts])
+        for part, view in zip(parts, stacks[name], strict=True):
+            part.data = view
+    return stacks
+
+
+def _split(items: Sequence, size: int) -> Iterator[Sequence]:
+    return (items[k : k + size] for k in range(0, len(items), size))

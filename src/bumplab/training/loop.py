@@ -1,0 +1,207 @@
+"""The training loop, with the log, measurements and checkpoints around it."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from bumplab.common.errors import BumplabError
+from bumplab.training.checkpoints import CHECKPOINT, init_or_resume, save_checkpoint, save_snapshot
+from bumplab.training.device import DTYPES, deterministic
+from bumplab.training.outcomes import measure
+from bumplab.training.settings import Settings
+from bumplab.training.state import Interrupted, TrainState
+
+CHECKPOINT_SECONDS = 20.0
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """Return the learning rate of a step (0 is the first): linear warm-up, then constant or cosine to 0."""
+    training = settings.training
+    warm = min(1.0, (step + 1) / max(training.warmup_steps, 1))
+    if training.lr_schedule == "constant":
+        return training.learning_rate * warm
+    return training.learning_rate * warm * (1 + math.cos(math.pi * step / training.steps)) / 2
+
+
+def ema_decay(settings: Settings, step: int) -> float:
+    """Return the decay of the averaged weights after a step (0 is the first)."""
+    return min(settings.training.ema_decay, (1 + step) / (10 + step))
+
+
+def sample_conditions(state: TrainState) -> torch.Tensor:
+    """Draw the conditions (batch, 2) of one step, with replacement."""
+    n, batch = len(state.conditions), state.settings.training.batch
+    return state.conditions[torch.randint(n, (batch,), generator=state.generator, device=state.device)]
+
+
+def training_steps(state: TrainState) -> Iterator[TrainState]:
+    """Train, yielding the state after every optimiser step until the last: the whole method in one loop."""
+    settings, training = state.settings, state.settings.training
+    live, average = list(state.model.parameters()), list(state.ema_model.parameters())
+    dtype = DTYPES[state.precision]
+    while state.step < training.steps:
+        mu = sample_conditions(state)
+        images = settings.world.render(mu)
+        with torch.autocast(state.device.type, dtype, enabled=dtype is not None):
+            loss = settings.diffusion.loss(state.model, images, mu, state.generator)
+        state.optimizer.zero_grad()
+        state.scaler.scale(loss).backward()
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, state.step)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        decay = ema_decay(settings, state.step)
+        with torch.no_grad():
+            torch._foreach_lerp_(average, live, 1 - decay)
+            state.loss_sum += loss.detach()
+        state.step += 1
+        yield state
+
+
+def train(
+    settings: Settings,
+    folder: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> TrainState:
+    """Train to the end, or go on from the checkpoint in `folder`.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : Path
+        Where the checkpoint and the snapshots ``snapshot-STEP.safetensors`` go.
+    device, precision : str
+        See :func:`~bumplab.training.device.pick_device` and :func:`~bumplab.training.device.pick_precision`. They are
+        not part of a run's name.
+    progress : bool
+        Show a bar with loss, images per second and time left.
+    checkpoint_seconds : float
+        Time between checkpoints.
+
+    Returns
+    -------
+    State
+        With ``state.ema_model`` holding the weights to keep.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, after a checkpoint was written.
+    BumplabError
+        If the checkpoint cannot be read or belongs to other settings, or the loss is no longer finite.
+    """
+    state = init_or_resume(settings, folder, device, precision)
+    run_loop(
+        [state], [folder], training_steps(state), lambda states: [measure(states[0])], progress, checkpoint_seconds
+    )
+    if state.error:
+        raise BumplabError(state.error)
+    return state
+
+
+def run_loop(
+    states: Sequence[TrainState],
+    folders: Sequence[Path],
+    loop: Iterator[Any],
+    measured: Callable[[Sequence[TrainState]], list[dict[str, Any]]],
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> None:
+    """Run a training loop to its end, with all that goes on around it: log, measurements, snapshots, checkpoints.
+
+    Parameters
+    ----------
+    states : sequence of State
+        What trains: one, or those of an ensemble, all at the same step. A state whose loss is no longer finite gets
+        an `error`; the others go on.
+    folders : sequence of Path
+        Where their checkpoints and snapshots go.
+    loop : iterator
+        Advances all of them by one optimiser step at a time.
+    measured : callable
+        Takes states and returns what :func:`~bumplab.training.outcomes.measure` does for each.
+    progress, checkpoint_seconds
+        See :func:`train`.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, after checkpoints were written.
+    """
+    first, training = states[0], states[0].settings.training
+    log_every = max(1, training.steps // 200)
+    saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
+    hidden = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
+    bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
+    well = list(zip(states, folders, strict=True))
+    with _catch_interrupt() as interrupted, deterministic(first.device), bar:
+        for _ in loop:
+            step = first.step
+            bar.update()
+            if step % log_every == 0 or step == training.steps:
+                losses = [_log(state) for state, _ in well]
+                well = [(state, folder) for state, folder in well if not state.error]
+                if not well:
+                    break
+                pace = step * training.batch * len(states) / (time.monotonic() - begun)
+                bar.set_postfix_str(f"loss {sum(losses) / len(losses):.4f}, {pace:.0f} images/s", refresh=False)
+            if step in training.snapshots and step < training.steps:  # the last ones are the run's weights
+                for state, folder in well:
+                    save_snapshot(state, folder)
+            if training.evaluate_every and (step % training.evaluate_every == 0 or step == training.steps):
+                paused = time.monotonic()
+                for (state, _), entry in zip(well, measured([state for state, _ in well]), strict=True):
+                    state.history["accuracy"].append(entry)
+                begun += time.monotonic() - paused
+            if interrupted() or time.monotonic() - saved > checkpoint_seconds:
+                for state, folder in well:
+                    state.seconds = (time.monotonic() - begun) / len(states)
+                    save_checkpoint(state, folder / CHECKPOINT)
+                saved = time.monotonic()
+            if interrupted():
+                raise Interrupted(f"Stopped after step {step} of {training.steps}; the same call goes on from there.")
+    for state in states:
+        state.seconds = (time.monotonic() - begun) / len(states)
+
+
+def _log(state: TrainState) -> float:
+    since = state.step - (state.history["loss"][-1][0] if state.history["loss"] else 0)
+    loss = float(f"{float(state.loss_sum) / since:.6g}")  # more digits would be noise, and room in every history
+    state.history["loss"].append([state.step, loss])
+    state.loss_sum.zero_()
+    if not math.isfinite(loss):
+        state.error = f"The loss is not finite at step {state.step}: lower training.learning_rate."
+    return loss
+
+
+@contextmanager
+def _catch_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a flag that the loop asks for between steps; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    flag = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield flag.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

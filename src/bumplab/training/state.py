@@ -1,0 +1,76 @@
+"""Training at one moment, and the state before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from bumplab.common.errors import BumplabError
+from bumplab.models.unet import UNet
+from bumplab.training.device import pick_device, pick_precision
+from bumplab.training.settings import Settings
+from bumplab.worlds.bumps import subsample_evenly
+
+
+class Interrupted(BumplabError, KeyboardInterrupt):
+    """Training was stopped by Ctrl-C (or a notebook's stop button); a checkpoint was written."""
+
+
+@dataclass
+class TrainState:
+    """Training at one moment: what a checkpoint holds.
+
+    `history` has ``loss`` (a list of [step, mean loss since the last entry]) and ``accuracy`` (a list of
+    dictionaries, see :func:`~bumplab.training.outcomes.measure`); `seconds` is training time so far, measurements
+    excluded, and shared by all that train together (`ensemble_size`); `error` says why training ended early.
+    """
+
+    settings: Settings
+    device: torch.device
+    precision: str
+    model: UNet
+    ema_model: UNet
+    optimizer: torch.optim.AdamW
+    generator: torch.Generator
+    scaler: torch.amp.GradScaler
+    conditions: torch.Tensor
+    step: int = 0
+    seconds: float = 0.0
+    ensemble_size: int = 1
+    error: str | None = None
+    loss_sum: torch.Tensor = None
+    history: dict[str, list] = field(default_factory=lambda: {"loss": [], "accuracy": []})
+
+
+def init_state(settings: Settings, device: str = "auto", precision: str = "auto") -> TrainState:
+    """Return the state before the first step; weights depend on the seed alone, not on the device."""
+    place = pick_device(device)
+    precision = pick_precision(place, precision)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model, average = UNet(settings.model), UNet(settings.model)
+    model.init_constant_output(mean_target(settings))
+    average.load_state_dict(model.state_dict())
+    model, average = model.to(place), average.to(place).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), weight_decay=settings.training.weight_decay, fused=place.type != "mps"
+    )
+    return TrainState(
+        settings, place, precision, model, average, optimizer,
+        torch.Generator(place).manual_seed(settings.seed),
+        torch.amp.GradScaler(place.type, enabled=precision == "fp16"),
+        settings.world.seen().to(place),
+        loss_sum=torch.zeros((), device=place),
+    )  # fmt: skip
+
+
+def mean_target(settings: Settings) -> float:
+    """Return the mean, over pixels, training images and timesteps, of what the network is asked to predict.
+
+    The network starts at this constant. For x0 it is nearly -1, black; without that start the output bias has to
+    travel there by hundreds of small steps before anything else can be learned.
+    """
+    images = settings.world.render(subsample_evenly(settings.world.seen(), 1024))
+    t = torch.linspace(0, settings.diffusion.timesteps - 1, len(images))
+    return float(settings.diffusion.target(images, torch.zeros_like(images), t).mean())

@@ -1,0 +1,22 @@
+from .bumps import (
+    BumpWorld as BumpWorld,
+    Pair as Pair,
+    Positive as Positive,
+    RegionField as RegionField,
+    Sigma as Sigma,
+    Width as Width,
+    subsample_evenly as subsample_evenly,
+)
+from .regions import (
+    Region as Region,
+    band_x as band_x,
+    band_y as band_y,
+    box as box,
+    cross as cross,
+    diagonal as diagonal,
+    exterior as exterior,
+    interior as interior,
+    parse_region as parse_region,
+    rim as rim,
+    single_stripes as single_stripes,
+)

@@ -1,0 +1,204 @@
+"""Worlds of images: Gaussian bumps and sums of stripes on a lattice of centres (Fig. 1 of the paper).
+
+A *world* fixes what can be drawn (kind, size, sigma, edges) and which centres are shown in training
+(spacing, held-out region, random fraction). A centre is a *condition*: a point (mu_x, mu_y) in label
+space, in pixels. Pixel (row i, column j) of an image stands at (mu_x, mu_y) = (j + margin, i + margin).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from bumplab.common.config import FrozenConfig
+from bumplab.common.errors import BumplabError
+from bumplab.worlds.regions import parse_region
+
+Positive = Annotated[float, Field(gt=0)]
+Pair = Annotated[
+    tuple[Positive, Positive],
+    BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v),
+]
+Width = Annotated[float, Field(ge=0.05)]
+Sigma = Annotated[
+    tuple[Width, Width],
+    BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v),
+]
+RegionField = Annotated[Any, BeforeValidator(parse_region), PlainSerializer(lambda r: None if r is None else str(r))]
+
+
+class BumpWorld(FrozenConfig):
+    """What is drawn and what is shown in training.
+
+    Attributes
+    ----------
+    kind : {"bump", "sos", "bump+stripes"}
+        ``"bump"``: one 2D Gaussian, exp(-(j - mu_x)^2 / 2 sigma_x^2 - (i - mu_y)^2 / 2 sigma_y^2).
+        ``"sos"``, sum of stripes: a vertical 1D Gaussian stripe at mu_x plus a horizontal one at mu_y.
+        ``"bump+stripes"``: a bump where both labels lie in the window; a single stripe where one of them lies in
+        the margin, at the other one (Fig. 4g, Fig. 5b); black where both do. Needs a margin.
+    size : int
+        N, the side of the visible window in pixels (4 to 512).
+    sigma : (float, float)
+        Standard deviations (sigma_x, sigma_y) in pixels, 0.05 or more; a single number sets both.
+    spacing : (float, float)
+        Lattice steps (d_x, d_y) in pixels; a single number sets both. Any positive value up to the extent that
+        makes at most 10 million conditions.
+    periodic : bool
+        Wrap distances round the window's edges; label space is then a torus. Needs margin 0 and spacings
+        that divide the size.
+    margin : float
+        Width of the frame of label space around the window, in pixels (the paper's extended frame: 6).
+    held_out : Region, str or None
+        Conditions kept out of training; see :func:`~bumplab.worlds.regions.parse_region`.
+    fraction : float
+        Share of the remaining lattice shown in training, drawn at random without replacement (0 to 1).
+    subsample_region : Region, str or None
+        Where `fraction` applies; the rest is shown whole. None: everywhere.
+    subsample_seed : int
+        Seed of that draw. Draws are nested: a larger fraction contains a smaller one.
+
+    Notes
+    -----
+    Brightness b is scaled to x = 2 b / peak - 1, with peak 2 for SOS and 1 for the others, so that images lie in
+    [-1, 1]: black is -1 and the centre of a bump, or the crossing of two stripes, is +1.
+    """
+
+    kind: Literal["bump", "sos", "bump+stripes"] = "bump"
+    size: Annotated[int, Field(ge=4, le=512)] = 32
+    sigma: Sigma = (1.0, 1.0)
+    spacing: Pair = (1.0, 1.0)
+    periodic: bool = False
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    held_out: RegionField = None
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    subsample_region: RegionField = Field(None, alias="thinned")
+    subsample_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _possible(self) -> BumpWorld:
+        if max(self.spacing) > self.extent:
+            raise BumplabError(
+                f"BumpWorld: spacing {max(self.spacing):g} is larger than the label space of {self.extent:g}."
+            )
+        if self.extent / self.spacing[0] * (self.extent / self.spacing[1]) > 10_000_000:
+            raise BumplabError(
+                f"BumpWorld: spacing {min(self.spacing):g} is too fine; a lattice has at most 10 million conditions."
+            )
+        if self.kind == "bump+stripes" and not self.margin:
+            raise BumplabError(
+                "BumpWorld: bump+stripes needs a margin, whose labels stand for an axis without a stripe."
+            )
+        if self.periodic and self.margin:
+            raise BumplabError("BumpWorld: a periodic world has no margin; set margin to 0 or periodic to false.")
+        if self.periodic and any(abs(self.size / d - round(self.size / d)) > 1e-6 for d in self.spacing):
+            raise BumplabError(f"BumpWorld: in a periodic world the spacing must divide the size {self.size}.")
+        if not self.seen_mask().any():
+            cause = f"held_out {str(self.held_out or 'nothing')!r} and fraction {self.fraction:g}"
+            raise BumplabError(f"BumpWorld: nothing is left to train on with {cause}.")
+        return self
+
+    @property
+    def extent(self) -> float:
+        """Side of label space in pixels, size + 2 margin."""
+        return self.size + 2 * self.margin
+
+    def axis(self, which: int) -> torch.Tensor:
+        """Return the lattice coordinates 0, d, 2d, ... below the extent along x (0) or y (1), float32."""
+        d = self.spacing[which]
+        return torch.arange(int(np.ceil(self.extent / d - 1e-6)), dtype=torch.float64).mul(d).float()
+
+    def lattice(self) -> torch.Tensor:
+        """Return every condition of the lattice, (n, 2) float32, columns mu_x and mu_y, mu_x running fastest."""
+        y, x = torch.meshgrid(self.axis(1), self.axis(0), indexing="ij")
+        return torch.stack([x.reshape(-1), y.reshape(-1)], dim=1)
+
+    def seen_mask(self) -> torch.Tensor:
+        """Return which rows of :meth:`lattice` training sees, boolean (n,)."""
+        mu = self.lattice()
+        seen = torch.ones(len(mu), dtype=torch.bool)
+        if self.held_out is not None:
+            seen &= ~self.held_out.contains(mu, self.extent)
+        if self.fraction < 1:
+            thin = seen if self.subsample_region is None else seen & self.subsample_region.contains(mu, self.extent)
+            rows = torch.nonzero(thin)[:, 0]
+            order = torch.from_numpy(np.random.default_rng(self.subsample_seed).permutation(len(rows)))
+            seen[rows[order[round(self.fraction * len(rows)) :]]] = False
+        return seen
+
+    def seen(self) -> torch.Tensor:
+        """Return the training conditions, (n, 2) float32."""
+        return self.lattice()[self.seen_mask()]
+
+    def unseen(self) -> torch.Tensor:
+        """Return the lattice's conditions that training never shows, (n, 2) float32."""
+        return self.lattice()[~self.seen_mask()]
+
+    def condition_splits(self, n: int) -> dict[str, torch.Tensor]:
+        """Return at most `n` conditions of each of :meth:`seen` and :meth:`unseen` that has any, by those names."""
+        whole = {"seen": self.seen(), "unseen": self.unseen()}
+        return {name: subsample_evenly(mu, n) for name, mu in whole.items() if len(mu)}
+
+    @property
+    def peak(self) -> float:
+        """Largest possible brightness, 1 for a bump, 2 where two stripes cross."""
+        return 2.0 if self.kind == "sos" else 1.0
+
+    def in_window(self, mu: torch.Tensor) -> torch.Tensor:
+        """Return which labels of `mu` (n, 2) stand on the window's pixels, not in the margin: boolean (n, 2)."""
+        return (mu >= self.margin - 0.5) & (mu < self.margin + self.size - 0.5)
+
+    def profile(self, mu: torch.Tensor, which: int, sigma: torch.Tensor | None = None) -> torch.Tensor:
+        """Return 1D Gaussian brightness (n, N) along x (0) or y (1) of centres `mu` (n,), in label coordinates.
+
+        `sigma` (n, 2) gives each its own width instead of the world's.
+        """
+        pixels = torch.arange(self.size, dtype=mu.dtype, device=mu.device) + self.margin
+        offset = self.wrap(pixels - mu[:, None])
+        width = self.sigma[which] if sigma is None else sigma[:, which, None]
+        return torch.exp(-(offset**2) / (2 * width**2))
+
+    def wrap(self, offset: torch.Tensor) -> torch.Tensor:
+        """Return signed distances along an axis: on a periodic world the short way round, in [-N/2, N/2)."""
+        if not self.periodic:
+            return offset
+        return torch.remainder(offset + self.size / 2, self.size) - self.size / 2
+
+    def render(self, mu: torch.Tensor, sigma: torch.Tensor | None = None) -> torch.Tensor:
+        """Draw the images of conditions.
+
+        Parameters
+        ----------
+        mu : torch.Tensor, (n, 2)
+            Conditions (mu_x, mu_y) in label coordinates, in pixels.
+        sigma : torch.Tensor, (n, 2), optional
+            Standard deviations of each image, instead of the world's.
+
+        Returns
+        -------
+        torch.Tensor, (n, 1, N, N), float32 in [-1, 1], on the device of `mu`.
+        """
+        mu = torch.as_tensor(mu, dtype=torch.float32)
+        if mu.ndim != 2 or mu.shape[1] != 2:
+            raise BumplabError(f"Conditions come as (n, 2), columns mu_x and mu_y; got shape {tuple(mu.shape)}.")
+        column, row = self.profile(mu[:, 0], 0, sigma)[:, None, :], self.profile(mu[:, 1], 1, sigma)[:, :, None]
+        if self.kind == "bump+stripes":
+            x, y = self.in_window(mu).T[..., None, None]
+            brightness = torch.where(x, column, 1.0) * torch.where(y, row, 1.0) * (x | y)
+        else:
+            brightness = row * column if self.kind == "bump" else row + column
+        return (2 * brightness / self.peak - 1)[:, None]
+
+    def brightness(self, images: torch.Tensor) -> torch.Tensor:
+        """Undo the scaling: images (n, 1, N, N) in [-1, 1] to brightness (n, N, N), 0 for black."""
+        return (images[:, 0] + 1) * self.peak / 2
+
+
+def subsample_evenly(mu: torch.Tensor, n: int) -> torch.Tensor:
+    """Return at most `n` rows of `mu`, evenly spread over its order, always the same ones."""
+    if len(mu) <= n:
+        return mu
+    return mu[torch.linspace(0, len(mu) - 1, n).round().long()]

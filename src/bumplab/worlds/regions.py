@@ -1,0 +1,218 @@
+"""Regions of label space, and the text that names them in settings and files."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bumplab.common.errors import BumplabError
+
+
+class Region:
+    """A set of conditions. Regions combine with ``|`` (union), ``&`` (intersection) and ``~`` (complement).
+
+    ``str(region)`` is an expression that :func:`parse_region` reads back; it names the region in settings and files.
+    """
+
+    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
+        """Return a boolean tensor (n,) for conditions `mu` (n, 2) in a label space [0, extent)^2."""
+        raise NotImplementedError
+
+    def __or__(self, other: Region) -> Region:
+        return _Combined("|", self, other)
+
+    def __and__(self, other: Region) -> Region:
+        return _Combined("&", self, other)
+
+    def __invert__(self) -> Region:
+        return _Complement(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Region) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Shape(Region):
+    """A named primitive: `name` with its numbers, understood through `bounds`."""
+
+    name: str
+    args: tuple[float, ...]
+
+    def bounds(self, extent: float) -> tuple[float, float, float, float]:
+        """Lower and upper bounds (x0, x1, y0, y1) of the open box at the heart of the shape, in pixels."""
+        inf, a = float("inf"), self.args
+        middle = extent / 2
+        return {
+            "box": lambda: a,
+            "band_x": lambda: (a[0], a[1], -inf, inf),
+            "band_y": lambda: (-inf, inf, a[0], a[1]),
+            "interior": lambda: (middle - a[0] / 2, middle + a[0] / 2) * 2,
+            "rim": lambda: (a[0], extent - a[0]) * 2,
+        }[self.name]()
+
+    def contains(self, mu, extent):
+        x, y = mu[:, 0], mu[:, 1]
+        if self.name == "diagonal":
+            return (x - y).abs() < self.args[0]
+        x0, x1, y0, y1 = self.bounds(extent)
+        inside = (x0 < x) & (x < x1) & (y0 < y) & (y < y1)
+        return ~inside if self.name == "rim" else inside
+
+    def __str__(self):
+        return f"{self.name}({', '.join(f'{a:g}' if float(f'{a:g}') == a else repr(a) for a in self.args)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Combined(Region):
+    sign: str
+    left: Region
+    right: Region
+
+    def contains(self, mu, extent):
+        left, right = self.left.contains(mu, extent), self.right.contains(mu, extent)
+        return left | right if self.sign == "|" else left & right
+
+    def __str__(self):
+        return f"({self.left} {self.sign} {self.right})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Complement(Region):
+    inner: Region
+
+    def contains(self, mu, extent):
+        return ~self.inner.contains(mu, extent)
+
+    def __str__(self):
+        return f"~{self.inner}"
+
+
+def box(x0: float, x1: float, y0: float, y1: float) -> Region:
+    """Return the open box x0 < mu_x < x1, y0 < mu_y < y1 (pixels)."""
+    return _shape("box", x0, x1, y0, y1)
+
+
+def band_x(low: float, high: float) -> Region:
+    """Return the vertical band low < mu_x < high (pixels)."""
+    return _shape("band_x", low, high)
+
+
+def band_y(low: float, high: float) -> Region:
+    """Return the horizontal band low < mu_y < high (pixels)."""
+    return _shape("band_y", low, high)
+
+
+def cross(low: float, high: float) -> Region:
+    """Return both bands, low < mu_x < high or low < mu_y < high: the hold-out of Fig. 4."""
+    return band_x(low, high) | band_y(low, high)
+
+
+def interior(width: float) -> Region:
+    """Return the open square of side `width` in the middle of label space (Fig. 12)."""
+    return _shape("interior", width)
+
+
+def exterior(width: float) -> Region:
+    """Return everything outside the square :func:`interior` of side `width` (Fig. 12)."""
+    return ~interior(width)
+
+
+def rim(width: float) -> Region:
+    """Return the frame of thickness `width` along the edge of label space (Fig. 10)."""
+    return _shape("rim", width)
+
+
+def diagonal(width: float) -> Region:
+    """Return the conditions whose mu_x and mu_y differ by less than `width` (pixels)."""
+    return _shape("diagonal", width)
+
+
+def single_stripes(low: float, high: float, clear_of: tuple[float, float] | None = None) -> Region:
+    """Return the labels of images with one stripe: one coordinate in the window, the other one outside of it.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the window in label space, in pixels: margin - 0.5 and margin + size - 0.5.
+    clear_of : (float, float), optional
+        The other coordinate lies outside of these two instead of the window's ends; wider than the window, it leaves
+        away labels so near to the window that the second stripe still shows faintly.
+
+    Raises
+    ------
+    BumplabError
+        If an interval is empty.
+
+    Examples
+    --------
+    >>> single_stripes(5.5, 37.5)
+    ((band_x(5.5, 37.5) & ~band_y(5.5, 37.5)) | (band_y(5.5, 37.5) & ~band_x(5.5, 37.5)))
+    """
+    ends = (low, high) if clear_of is None else clear_of
+    return (band_x(low, high) & ~band_y(*ends)) | (band_y(low, high) & ~band_x(*ends))
+
+
+_PRIMITIVES = {f.__name__: f for f in (box, band_x, band_y, cross, interior, exterior, rim, diagonal)}
+
+
+def _shape(name: str, *args: float) -> _Shape:
+    if not all(isinstance(a, (int, float)) and not isinstance(a, bool) and np.isfinite(a) for a in args):
+        raise BumplabError(f"{name} takes finite numbers in pixels, got {args}.")
+    pairs = [args[i : i + 2] for i in range(0, len(args) - 1, 2)]
+    if any(low >= high for low, high in pairs) or (len(args) == 1 and args[0] <= 0):
+        raise BumplabError(f"{name}{args} is empty: give a lower bound below its upper one, or a width above 0.")
+    return _Shape(name, tuple(a + 0.0 for a in args))  # + 0.0 turns -0.0 into 0.0
+
+
+def parse_region(text: str | Region | None) -> Region | None:
+    """Read a region from an expression such as ``"cross(13, 19) & ~interior(4)"``.
+
+    Parameters
+    ----------
+    text : str, Region or None
+        The functions box, band_x, band_y, cross, interior, exterior, rim and diagonal, joined by ``|``, ``&``, ``~``
+        and parentheses. ``None`` and an empty string mean no region. Nothing in it is executed.
+
+    Raises
+    ------
+    BumplabError
+        If the expression is not of that form or describes an empty shape.
+    """
+    if text is None or isinstance(text, Region):
+        return text
+    if not isinstance(text, str):
+        raise BumplabError(f"A region is text such as 'cross(13, 19)', got {text!r}.")
+    if not text.strip():
+        return None
+
+    def build(node: ast.AST) -> Any:
+        match node:
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return build(left) | build(right)
+            case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+                return build(left) & build(right)
+            case ast.UnaryOp(op=ast.Invert(), operand=inner):
+                return ~build(inner)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _PRIMITIVES:
+                return _PRIMITIVES[name](*(ast.literal_eval(a) for a in args))
+        raise ValueError
+
+    try:
+        return build(ast.parse(text.strip(), mode="eval").body)
+    except BumplabError:
+        raise
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        known = ", ".join(_PRIMITIVES)
+        raise BumplabError(
+            f"Cannot read the region {text!r}: use {known} with numbers, joined by |, & and ~."
+        ) from None

@@ -1,0 +1,379 @@
+"""The command line: one sentence for a mistake, and parameters that are checked before a chapter runs."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
+from bumplab.chapters.validation import parameters
+from bumplab.cli.app import run
+from bumplab.common.errors import BumplabError
+from bumplab.runs.plan import read_plan
+from bumplab.runs.store import load_or_train
+from bumplab.training.settings import preset
+from patching import replace_everywhere
+
+
+@pytest.fixture
+def bumplab(monkeypatch, capsys):
+    """Return a function that runs the command line and gives (exit code, output, errors)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["bumplab", *map(str, words)])
+        try:
+            run()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def refused(result, *parts):
+    """Check for exit code 2, no output, and one sentence with these parts."""
+    code, output, errors = result
+    assert (code, output) == (2, "")
+    assert re.fullmatch(r"Error: [^\n]+\.\n", errors), errors
+    for part in parts:
+        assert part in errors
+
+
+@pytest.fixture
+def nothing_recorded(monkeypatch, tmp_path):
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+
+
+# ---------------------------------------------------------------- help
+
+COMMANDS = ([], ["train"], ["runs"], ["runs", "list"], ["runs", "show"], ["runs", "verify"], ["runs", "record"])
+COMMANDS += (["rerun"], ["doctor"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_helps(command, option, bumplab):
+    code, output, errors = bumplab(*command, option)
+    assert code == 0 and output.startswith("Usage: ") and errors == ""
+    assert len(output.splitlines()) > 4
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run([sys.executable, "-m", "bumplab", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and re.fullmatch(r"bumplab, version [\d.]+\n", done.stdout)
+
+
+@pytest.mark.parametrize("words", [["nope"], ["train", "--nope"], ["train", "3"], ["runs", "nope"], ["rerun"]])
+def test_an_unknown_command_or_option_is_refused(words, bumplab):
+    code, output, errors = bumplab(*words)
+    assert code == 2 and output == "" and "Error: " in errors
+
+
+# ---------------------------------------------------------------- train
+
+
+def test_a_dry_run_shows_settings_and_trains_nothing(bumplab, monkeypatch):
+    replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
+    code, output, _ = bumplab("train", "--dry-run", "--set", "world.sigma=0.8", "--set", "seed=3")
+    settings = preset("quick", world={"sigma": 0.8}, seed=3)
+    run_id, text = output.split("\n", 1)
+    assert code == 0 and run_id == settings.id and json.loads(text) == settings.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    "words, part",
+    [
+        (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, paper."),
+        (["--set", "world.size=0"], "size: input should be greater than or equal to 4 (got 0)"),
+        (["--set", "world.sigma=-1"], "sigma.0: input should be greater than or equal to 0.05 (got -1)"),
+        (["--set", "world.spacing=33"], "spacing 33 is larger than the label space of 32"),
+        (["--set", "world.spacing=0.001"], "spacing 0.001 is too fine"),
+        (["--set", "world.held_out=interior(99)"], "nothing is left to train on"),
+        (["--set", "world.held_out=ring(3)"], "Cannot read the region 'ring(3)'"),
+        (["--set", "world.fraction=0"], "fraction: input should be greater than 0"),
+        (["--set", "sigmaa=1"], "There is no setting 'sigmaa' in Settings."),
+        (["--set", "world.sigmaa=1"], "There is no setting 'sigmaa' in World."),
+        (["--set", "name=1"], "There is no setting 'name' in Settings."),
+        (["--set", "seed=abc"], "seed: input should be a valid integer"),
+        (["--set", "seed"], "Cannot read 'seed': write name=value"),
+        (["--set", "=1"], "Cannot read '=1': write name=value"),
+        (["--set", "world=3", "--set", "world.sigma=1"], "Cannot set 'world.sigma'"),
+        (["--set", "training.steps=0"], "steps: input should be greater than or equal to 1"),
+        (["--set", "seed=2026-13-45"], "seed: input should be a valid integer"),
+        (["--device", "tpu"], "There is no device 'tpu' here: use auto or"),
+        (["--device", "cpu:x"], "There is no device 'cpu:x'"),
+        (["--device", "cpu", "--precision", "fp8"], "Precision 'fp8' is not possible on cpu"),
+        (["--store", __file__], "Cannot write to the store"),
+    ],
+    ids=lambda value: " ".join(value).replace(__file__, "FILE") if isinstance(value, list) else "",
+)
+def test_a_bad_input_of_train_is_refused_in_one_sentence(words, part, bumplab, nothing_recorded):
+    refused(bumplab("train", "--preset", "smoke", *words), part)
+
+
+TINY = [("world.size", 8), ("model.patch", 1), ("training.steps", 2), ("training.snapshots", "[0]")]
+SET = [word for name, value in TINY for word in ("--set", f"{name}={value}")]
+
+
+@pytest.fixture(scope="module")
+def done(store):
+    """Train one run into the store of these tests."""
+    tiny = preset("smoke", world={"size": 8}, model={"patch": 1}, training={"steps": 2, "snapshots": (0,)})
+    return load_or_train(tiny, device="cpu", progress=False)
+
+
+def test_train_makes_a_run_and_the_second_time_shows_it(bumplab, tmp_path, monkeypatch):
+    words = "train", "--preset", "smoke", *SET, "--store", tmp_path, "--device", "cpu"
+    code, output, _ = bumplab(*words)
+    summary, folder = output.splitlines()
+    assert code == 0 and folder.startswith(str(tmp_path)) and summary.startswith(folder[-12:])
+    replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
+    assert bumplab(*words) == (0, output, "")
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_runs_are_listed_shown_and_verified(bumplab, done, nothing_recorded):
+    code, output, errors = bumplab("runs", "list")
+    assert code == 0 and errors == "" and re.fullmatch(rf"cache +{done.id}  bump 8, .*\n", output)
+    code, output, _ = bumplab("runs", "show", done.id[:5])
+    shown = json.loads(output)
+    assert code == 0 and shown["id"] == done.id and shown["settings"] == done.settings.model_dump(mode="json")
+    for words in ([], [done.id[:5]]):
+        code, output, _ = bumplab("runs", "verify", *words)
+        assert code == 0 and output == f"ok      {done.id}  accuracy 0.000, recomputed\n1 of 1 runs verified.\n"
+
+
+def test_recorded_runs_come_first(bumplab, done, monkeypatch, tmp_path):
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+    shutil.copytree(done.folder, tmp_path / done.id)
+    _, output, _ = bumplab("runs", "list")
+    assert [line.split()[0] for line in output.splitlines()] == ["recorded", "cache"]
+
+
+def test_a_damaged_run_fails_and_is_named(bumplab, done, monkeypatch, tmp_path):
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+    shutil.copytree(done.folder, tmp_path / done.id)
+    (tmp_path / done.id / "weights.safetensors").write_bytes(b"")
+    code, output, _ = bumplab("runs", "verify")
+    assert code == 1 and "1 of 2 runs verified." in output
+    assert f"FAILED  {done.id}  {tmp_path / done.id / 'weights.safetensors'} is not the file" in output
+    (tmp_path / done.id / "run.json").write_text("{}")
+    code, output, errors = bumplab("runs", "list")
+    assert code == 1 and f"{tmp_path / done.id / 'run.json'} is damaged" in errors and "cache" in output
+    refused(bumplab("runs", "show", done.id[:5]), f"{tmp_path / done.id / 'run.json'} is damaged")
+    shutil.copytree(done.folder, tmp_path / f"{done.id[:5]}0000000")
+    refused(bumplab("runs", "show", done.id[:5]), "More than one run has an id starting with")
+
+
+@pytest.mark.parametrize("words", [["show", "zzz"], ["verify", "zzz"]])
+def test_an_unknown_run_is_refused(words, bumplab, nothing_recorded):
+    refused(bumplab("runs", *words), "No run has an id starting with 'zzz'; see 'runs list'.")
+
+
+def test_an_empty_store_is_no_mistake(bumplab, nothing_recorded, monkeypatch, tmp_path):
+    monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path / "none"))
+    assert bumplab("runs", "list") == (0, "", "")
+    assert bumplab("runs", "verify") == (0, "0 of 0 runs verified.\n", "")
+
+
+def test_record_trains_what_the_plan_names_and_keeps_what_is_there(bumplab, monkeypatch, tmp_path):
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+    changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
+    plan = [{"preset": "smoke", "changes": changes, "grid": {"seed": [0, 1]}, "weights": "none"}]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    code, output, _ = bumplab("runs", "record", "--device", "cpu", "--jobs", "1")
+    assert code == 0 and output.endswith(f"2 runs recorded in {tmp_path}.\n")
+    assert {settings.id for settings in read_plan()} == {path.parent.name for path in tmp_path.glob("*/run.json")}
+    replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
+    assert bumplab("runs", "record", "--device", "cpu")[0] == 0
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def test_doctor_says_what_is_installed_and_in_use(bumplab, store):
+    code, output, errors = bumplab("doctor", "--device", "cpu")
+    assert code == 0 and errors == ""
+    for part in ("bumplab ", "Python ", "torch ", "papermill ", "device: cpu", "precision fp32", "hint: ", str(store)):
+        assert part in output
+    assert "is missing" not in output
+
+
+def test_doctor_refuses_an_absent_device(bumplab):
+    refused(bumplab("doctor", "--device", "tpu"), "There is no device 'tpu' here")
+
+
+# ---------------------------------------------------------------- rerun
+
+PARAMETERS = """\
+sigma: float = 1.0
+seed: int = 0
+show: bool = False
+kind: str = "bump"
+steps: list = [50, 10]
+"""
+VALIDATION = """\
+from bumplab.chapters import parameters
+from bumplab.worlds import World
+p = parameters(globals())
+world = World(kind=p.kind, sigma=p.sigma)
+"""
+STORY = "assert p.seed != 13, 'an unlucky number.'\nprint(p.sigma, p.seed, p.show, p.kind, p.steps)"
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    """Return the path of a chapter of three cells."""
+    cells = [
+        {"cell_type": "code", "id": name, "metadata": {"tags": [name]}, "source": source.splitlines(keepends=True)}
+        | {"outputs": [], "execution_count": None}
+        for name, source in (("parameters", PARAMETERS), ("validation", VALIDATION), ("story", STORY))
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    path = tmp_path / "99-tiny.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+@pytest.fixture
+def not_run(monkeypatch):
+    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, **__: pytest.fail("the chapter ran"))
+
+
+@pytest.mark.parametrize(
+    "words, part",
+    [
+        (["-p", "sigmaa", "1"], "There is no parameter 'sigmaa': did you mean 'sigma'? This chapter has sigma, seed,"),
+        (["-p", "zzz", "1"], "There is no parameter 'zzz': This chapter has"),
+        (["-p", "seed", "abc"], "Parameter 'seed' must be a whole number, got 'abc'."),
+        (["-p", "seed", "1.5"], "Parameter 'seed' must be a whole number, got 1.5."),
+        (["-p", "seed", "true"], "Parameter 'seed' must be a whole number, got True."),
+        (["-p", "sigma", "wide"], "Parameter 'sigma' must be a number, got 'wide'."),
+        (["-p", "sigma", "false"], "Parameter 'sigma' must be a number, got False."),
+        (["-p", "sigma", ""], "Parameter 'sigma' must be a number, got None."),
+        (["-p", "show", "1"], "Parameter 'show' must be true or false, got 1."),
+        (["-p", "show", "maybe"], "Parameter 'show' must be true or false, got 'maybe'."),
+        (["-p", "steps", "5"], "Parameter 'steps' must be a list, got 5."),
+        (["-p", "sigma", "-1"], "sigma.0: input should be greater than or equal to 0.05 (got -1.0)"),
+        (["-p", "kind", "square"], "kind: input should be 'bump', 'sos' or 'bump+stripes' (got 'square')"),
+        (["-o", "out.txt"], "The output 'out.txt' must be a notebook"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_parameter_is_refused_before_the_chapter_runs(words, part, chapter, bumplab, not_run):
+    refused(bumplab("rerun", chapter, *words), part)
+
+
+def test_a_chapter_is_not_overwritten_by_its_own_rerun(chapter, bumplab, not_run):
+    before = chapter.read_bytes()
+    refused(bumplab("rerun", chapter, "-o", chapter), "is the chapter itself")
+    assert chapter.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["42-nothing", "nope.ipynb", ""])
+def test_an_unknown_chapter_is_refused(name, bumplab, not_run):
+    refused(bumplab("rerun", name), f"There is no chapter {name!r}: use one of ")
+
+
+def test_a_file_that_is_no_chapter_is_refused(tmp_path, bumplab, not_run):
+    path = tmp_path / "other.ipynb"
+    path.write_text("not JSON")
+    refused(bumplab("rerun", path), f"{path} is not a notebook.")
+    path.write_text('{"cells": [{"cell_type": "markdown", "metadata": {}, "source": []}]}')
+    refused(bumplab("rerun", path), f"{path} has no cell tagged 'parameters'")
+
+
+@pytest.mark.parametrize("name", ["02-training", "02"])
+def test_chapters_are_known_by_name_and_number(name):
+    assert chapter_path(name).name == "02-training.ipynb"
+
+
+def test_the_parameters_of_a_chapter_are_listed_with_their_defaults(chapter, bumplab, not_run):
+    listed = "sigma: float = 1.0\nseed: int = 0\nshow: bool = False\nkind: str = 'bump'\nsteps: list = [50, 10]\n"
+    assert bumplab("rerun", chapter, "--list") == (0, listed, "")
+
+
+def test_parameters_reach_papermill_with_their_types(chapter, bumplab, monkeypatch, tmp_path):
+    given = {}
+    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, parameters, **__: given.update(parameters))
+    words = "-p sigma 2 -p seed 3 -p show true -p kind sos -p steps".split()
+    assert bumplab("rerun", chapter, *words, "[7, 8]", "-o", tmp_path / "o.ipynb")[0] == 0
+    assert given == {"sigma": 2.0, "seed": 3, "show": True, "kind": "sos", "steps": [7, 8]}
+    assert isinstance(given["sigma"], float) and given["show"] is True
+
+
+def printed(path):
+    """Return what the last cell of a notebook printed."""
+    (output,) = json.loads(path.read_text())["cells"][-1]["outputs"]
+    return "".join(output["text"])
+
+
+def test_a_chapter_runs_with_other_parameters_and_keeps_the_original(chapter, bumplab, tmp_path):
+    before = chapter.read_bytes()
+    out = tmp_path / "new" / "folder" / "out.ipynb"
+    code, output, _ = bumplab("rerun", chapter, "-p", "sigma", "2", "-p", "show", "true", "-o", out)
+    assert (code, output) == (0, f"{out}\n")
+    assert printed(out) == "2.0 0 True bump [50, 10]\n" and chapter.read_bytes() == before
+
+
+def test_a_chapter_that_fails_has_exit_code_1_and_is_named(chapter, bumplab, tmp_path):
+    code, output, errors = bumplab("rerun", chapter, "-p", "seed", "13", "-o", tmp_path / "out.ipynb")
+    assert code == 1 and output == ""
+    told = "Error: 99-tiny failed: AssertionError: an unlucky number. The notebook so far is "
+    assert told in errors and (tmp_path / "out.ipynb").exists()
+
+
+def test_plain_papermill_with_an_unknown_parameter_stops_with_the_sentence(chapter, tmp_path):
+    with pytest.raises(PapermillExecutionError) as error:
+        papermill.execute_notebook(
+            chapter, tmp_path / "out.ipynb", parameters={"sigmaa": 1}, progress_bar=False, cwd=tmp_path
+        )
+    assert error.value.ename == "ParameterError"
+    assert error.value.evalue.startswith("There is no parameter 'sigmaa': did you mean 'sigma'?")
+
+
+# ---------------------------------------------------------------- the check inside a notebook
+
+
+def space(injected="", **values):
+    """Return the names of a notebook after its parameters cell and what papermill injected."""
+    namespace = {"In": ["", PARAMETERS, f"# Parameters\n{injected}"]}
+    exec(PARAMETERS, namespace)
+    exec(injected, namespace)
+    return namespace | values
+
+
+def test_checked_parameters_are_attributes():
+    p = parameters(space("sigma = 2\nkind = 'sos'\n"))
+    assert (p.sigma, p.seed, p.show, p.kind, p.steps) == (2.0, 0, False, "sos", [50, 10])
+    assert isinstance(p.sigma, float)
+
+
+@pytest.mark.parametrize(
+    "injected, part",
+    [
+        ("sigmaa = 1", "There is no parameter 'sigmaa': did you mean 'sigma'?"),
+        ("seed = 'abc'", "Parameter 'seed' must be a whole number, got 'abc'."),
+        ("seed = True", "Parameter 'seed' must be a whole number, got True."),
+        ("show = 'true'", "Parameter 'show' must be true or false, got 'true'."),
+        ("sigma = None", "Parameter 'sigma' must be a number, got None."),
+    ],
+)
+def test_an_injected_parameter_is_checked_inside_the_notebook(injected, part):
+    with pytest.raises(BumplabError) as error:
+        parameters(space(injected))
+    assert part in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", chapter_names())
+def test_the_defaults_of_every_chapter_pass_its_own_validation(name):
+    assert validate(chapter_path(name), {}) == {}

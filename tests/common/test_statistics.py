@@ -1,0 +1,35 @@
+"""Means over seeds, against scipy's own intervals."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bumplab.common.statistics import format_mean_ci, format_mean_range, print_table, t_interval
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 40])
+def test_the_interval_is_that_of_scipy(n):
+    values = np.random.default_rng(n).normal(3, 2, n)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert t_interval(values) == pytest.approx((values.mean(), expected.low, expected.high))
+
+
+def test_an_interval_ends_where_its_quantity_does_and_one_value_has_none():
+    assert t_interval([0.9, 1.0], 0, 1)[2] == 1
+    assert t_interval([0.0, 0.1], 0, 1)[1] == 0
+    assert t_interval([0.3]) == (0.3, 0.3, 0.3)
+
+
+def test_words():
+    assert format_mean_ci([0.25]) == "0.25"
+    assert format_mean_ci([0.9, 1.0]) == "0.95 [0.31, 1.00]"
+    assert format_mean_ci([1.0, 2.0], np.inf) == "1.50 [0.00, 7.85]"
+    assert format_mean_range([0.5, 0.7]) == "0.60 (0.50 to 0.70)"
+    assert format_mean_range([12, 15, np.nan], 0) == "14 (12 to 15)"
+    assert format_mean_range([0.5, np.inf]) == "0.50"
+    assert format_mean_range([np.nan]) == format_mean_range([]) == "-"
+
+
+def test_rows_stand_in_columns(capsys):
+    print_table([("", "a"), ("long name", 1.5)], 6)
+    assert capsys.readouterr().out == "              a\nlong name   1.5\n"
