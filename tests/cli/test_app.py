@@ -98,7 +98,7 @@ def test_a_dry_run_shows_settings_and_trains_nothing(bumplab, monkeypatch):
         (["--set", "world.held_out=ring(3)"], "Cannot read the region 'ring(3)'"),
         (["--set", "world.fraction=0"], "fraction: input should be greater than 0"),
         (["--set", "sigmaa=1"], "There is no setting 'sigmaa' in Settings."),
-        (["--set", "world.sigmaa=1"], "There is no setting 'sigmaa' in World."),
+        (["--set", "world.sigmaa=1"], "There is no setting 'sigmaa' in BumpWorld."),
         (["--set", "name=1"], "There is no setting 'name' in Settings."),
         (["--set", "seed=abc"], "seed: input should be a valid integer"),
         (["--set", "seed"], "Cannot read 'seed': write name=value"),
@@ -222,9 +222,9 @@ steps: list = [50, 10]
 """
 VALIDATION = """\
 from bumplab.chapters import parameters
-from bumplab.worlds import World
+from bumplab.worlds import BumpWorld
 p = parameters(globals())
-world = World(kind=p.kind, sigma=p.sigma)
+world = BumpWorld(kind=p.kind, sigma=p.sigma)
 """
 STORY = "assert p.seed != 13, 'an unlucky number.'\nprint(p.sigma, p.seed, p.show, p.kind, p.steps)"
 

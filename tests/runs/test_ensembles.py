@@ -80,7 +80,7 @@ def test_training_together_is_training_alone_to_rounding():
             begin = {name: value.clone() for name, value in single.ema_model.state_dict().items()}
             for _ in training_steps(single):
                 pass
-            for kind in ("model", "average"):
+            for kind in ("model", "ema_model"):
                 expected, found = getattr(single, kind).state_dict(), getattr(member, kind).state_dict()
                 assert max((expected[name] - value).abs().max() for name, value in begin.items()) > 0.01
                 torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

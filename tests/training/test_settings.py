@@ -173,7 +173,7 @@ def test_snapshots_may_be_the_first_and_the_last_step():
         ),
         (
             {"diffusion": {"prediction_type": "x"}},
-            "Diffusion: predicts: input should be 'eps', 'v' or 'x0' (got 'x').",
+            "Diffusion: prediction_type: input should be 'eps', 'v' or 'x0' (got 'x').",
         ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

@@ -186,7 +186,7 @@ def shift_response(
     def drawn_x(shift: torch.Tensor) -> torch.Tensor:
         shift = shift.to(mu.device)
         with torch.no_grad(), replace_encoding(model, 0, lambda x: encode_places(model.settings, x, shift)):
-            return evaluate(model, world, diffusion, mu, steps).found.centre[:, 0]
+            return evaluate(model, world, diffusion, mu, steps).detections.centre[:, 0]
 
     baseline, response = drawn_x(torch.zeros_like(frequencies)), []
     for group in groups:

@@ -56,7 +56,7 @@ def first_step_outputs(
     {'attention2': (2, 16, 2, 2)}
     """
     t = torch.full((len(mu),), diffusion.timesteps - 1.0, device=mu.device)
-    return model.capture(noise, t, mu, UNet.layers if layers is None else layers)
+    return model.run_with_cache(noise, t, mu, UNet.layer_names if layers is None else layers)
 
 
 def sample_with_outputs(

@@ -57,16 +57,16 @@ def validate(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     types = {name: kind for name, (kind, _) in declared_parameters(path).items()}
     reject_unknown(values, types)
-    typed = {}
+    values_by_name = {}
     for name, value in values.items():
         if isinstance(value, str) and types[name] is not str:
             value = parse_literal(value)
-        typed[name] = typed(name, value, types[name])
+        values_by_name[name] = typed(name, value, types[name])
     namespace: dict[str, Any] = {"__name__": "__validation__"}
     exec(compile(_tagged(path, "parameters"), f"{path.name}: parameters", "exec"), namespace)
-    namespace.update(typed)
+    namespace.update(values_by_name)
     exec(compile(_tagged(path, "validation"), f"{path.name}: validation", "exec"), namespace)
-    return typed
+    return values_by_name
 
 
 def _tagged(path: Path, tag: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bumplab.base import BumplabError
+from bumplab.common.errors import BumplabError
 from bumplab.figures.interactive import html
 
 

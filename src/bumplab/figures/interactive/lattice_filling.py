@@ -69,13 +69,13 @@ class LatticeFilling:
         palette = np.array([to_rgb(c) for c in SMALL])[oldest % len(SMALL)]
         palette[0] = 1
         if count:
-            palette[1] = to_rgb(VERMILION if count >= min(self.growths[name].first) else BLUE)
+            palette[1] = to_rgb(VERMILION if count >= min(self.growths[name].spanning_counts) else BLUE)
         return np.rint(255 * palette[labels]).astype(np.uint8).reshape(rows, columns, 3)
 
     def still(self) -> Figure:
         """Draw the lattice below, near and above the share at which the first neighbourhood reaches across."""
         name = next(iter(self.neighbourhoods))
-        first, sites = int(min(self.growths[name].first)), len(self.order)
+        first, sites = int(min(self.growths[name].spanning_counts)), len(self.order)
         figure = Figure(figsize=(6.4, 2.5), facecolor="white", layout="constrained")
         figure.suptitle(f"{self.title} ({name})", fontsize=10, fontweight="bold")
         for axis, count in zip(figure.subplots(1, 3), (first // 2, first - 1, (first + sites) // 2), strict=True):
