@@ -148,7 +148,8 @@ def test_runs_are_listed_shown_and_verified(bumplab, done, nothing_recorded):
     assert code == 0 and shown["id"] == done.id and shown["settings"] == done.settings.model_dump(mode="json")
     for words in ([], [done.id[:5]]):
         code, output, _ = bumplab("runs", "verify", *words)
-        assert code == 0 and output == f"ok      {done.id}  accuracy 0.000, recomputed\n1 of 1 runs verified.\n"
+        told = f"proved        {done.id}  from its verdicts and its weights\n1 proved\n0 refuted\n0 not provable\n"
+        assert code == 0 and output == told
 
 
 def test_recorded_runs_come_first(bumplab, done, monkeypatch, tmp_path):
@@ -163,8 +164,8 @@ def test_a_damaged_run_fails_and_is_named(bumplab, done, monkeypatch, tmp_path):
     shutil.copytree(done.folder, tmp_path / done.id)
     (tmp_path / done.id / "weights.safetensors").write_bytes(b"")
     code, output, _ = bumplab("runs", "verify")
-    assert code == 1 and "1 of 2 runs verified." in output
-    assert f"FAILED  {done.id}  {tmp_path / done.id / 'weights.safetensors'} is not the file" in output
+    assert code == 1 and f"\n1 proved\n1 refuted: {done.id}\n0 not provable\n" in output
+    assert f"refuted       {done.id}  {tmp_path / done.id / 'weights.safetensors'} is not the file" in output
     (tmp_path / done.id / "run.json").write_text("{}")
     code, output, errors = bumplab("runs", "list")
     assert code == 1 and f"{tmp_path / done.id / 'run.json'} is damaged" in errors and "cache" in output
@@ -181,7 +182,7 @@ def test_an_unknown_run_is_refused(words, bumplab, nothing_recorded):
 def test_an_empty_store_is_no_mistake(bumplab, nothing_recorded, monkeypatch, tmp_path):
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path / "none"))
     assert bumplab("runs", "list") == (0, "", "")
-    assert bumplab("runs", "verify") == (0, "0 of 0 runs verified.\n", "")
+    assert bumplab("runs", "verify") == (0, "0 proved\n0 refuted\n0 not provable\n", "")
 
 
 def test_record_trains_what_the_plan_names_and_keeps_what_is_there(bumplab, monkeypatch, tmp_path):

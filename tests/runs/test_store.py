@@ -234,7 +234,7 @@ def test_a_run_may_be_kept_in_half_precision(tmp_path, done):
     assert half.snapshots == [] and same(half.model(), done.model(), torch.float16) and half.accuracy == done.accuracy
     sizes = [(run.folder / "weights.safetensors").stat().st_size for run in (half, done)]
     assert sizes[0] < 0.7 * sizes[1] and half.model().stem.conv1.weight.dtype == torch.float32
-    verify(half.folder)
+    assert verify(half.folder).verdict == "proved"
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):
@@ -488,16 +488,6 @@ def test_a_damaged_recorded_run_gives_way_to_the_one_trained_instead(done, tmp_p
     assert get(tiny(), tmp_path / "new").folder == mended.folder == tmp_path / "new" / done.id
 
 
-def test_verify_refuses_an_accuracy_that_the_weights_do_not_give(done, tmp_path):
-    assert verify(done.folder) == done.accuracy
-    shutil.copytree(done.folder, tmp_path / done.id)
-    better = {"seen": done.accuracy["seen"] | {"joint": 0.99}}
-    edit(tmp_path / done.id / "run.json", accuracy=better)
-    with pytest.raises(StoreError) as error:
-        verify(tmp_path / done.id)
-    assert "records joint accuracy 0.990 on seen conditions, its weights give" in one_sentence(error)
-
-
 # ---------------------------------------------------------------- checkpoints
 
 
@@ -641,11 +631,6 @@ def test_the_book_has_recorded_runs():
     assert RECORDED, "book/runs holds no runs: train them with 'make runs'"
 
 
-@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
-def test_a_recorded_run_has_the_accuracy_that_it_claims(folder):
-    assert set(verify(folder)) == set(load(folder).accuracy)
-
-
 def test_exactly_the_planned_runs_are_recorded():
     assert {folder.name for folder in RECORDED} == {settings.id for settings in read_plan()}
     for settings, weights in read_plan().items():
@@ -656,13 +641,6 @@ def test_exactly_the_planned_runs_are_recorded():
             assert run.embedding(weights).shape[-1] == 8
         kept = {"all": settings.training.snapshots, "half": [settings.training.steps]}.get(weights, [])
         assert run.snapshots == [step for step in settings.training.snapshots if step in kept]
-
-
-@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
-def test_a_recorded_run_holds_its_files_and_nothing_else(folder):
-    run = load(folder)
-    assert {path.name for path in folder.iterdir()} == {"run.json", *run.files}
-    assert run.history["loss"][-1][0] == run.settings.training.steps
 
 
 def test_the_recorded_smoke_run_trains_again_to_the_same_losses(tmp_path):

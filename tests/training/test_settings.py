@@ -101,7 +101,7 @@ def test_a_name_is_twelve_hexadecimal_digits():
 
 def test_the_version_of_the_trainer_is_part_of_the_name(monkeypatch):
     before = preset("smoke").id
-    monkeypatch.setattr("bumplab.training.settings.TRAINER_VERSION", 999)
+    monkeypatch.setattr(Settings, "trainer_version", 999)
     assert preset("smoke").id != before
 
 

@@ -17,12 +17,12 @@ import bumplab
 from bumplab.chapters.catalogue import chapter_path, declared_parameters
 from bumplab.chapters.execution import ChapterFailed, rerun as rerun_chapter
 from bumplab.chapters.sweeps import forecast_chapter, sweep_chapter
+from bumplab.cli.runs import runs_group, summarize
 from bumplab.common.errors import BumplabError
 from bumplab.common.parsing import parse_assignment
 from bumplab.runs.grids import MAX_CELLS, grid_settings, parse_grid
-from bumplab.runs.run import WEIGHTS_FILE, Run, StoreError
-from bumplab.runs.store import cache_folder, iter_runs, load, load_or_train, recorded_folder, verify
-from bumplab.runs.sweep import forecast_runs, record_plan, sweep_settings
+from bumplab.runs.store import cache_folder, load_or_train, recorded_folder
+from bumplab.runs.sweep import forecast_runs, sweep_settings
 from bumplab.training.device import device_name, pick_device, pick_precision
 from bumplab.training.settings import PRESETS, preset
 from bumplab.training.state import Interrupted
@@ -63,72 +63,11 @@ def train(
         click.echo(f"{settings.id}\n{json.dumps(settings.model_dump(mode='json'), indent=1)}")
         return
     run = load_or_train(settings, retrain=retrain, store=store, device=device, precision=precision)
-    click.echo(_summary(run))
+    click.echo(summarize(run))
     click.echo(f"{run.folder}")
 
 
-@main.group("runs")
-def runs_group() -> None:
-    """List, show, verify and record runs."""
-
-
-@runs_group.command("list")
-def list_runs() -> None:
-    """List every run, recorded ones first; damaged ones are named and skipped."""
-    damaged = 0
-    for folder in iter_runs():
-        try:
-            run = load(folder)
-        except StoreError as error:
-            click.echo(f"Error: {error}", err=True)
-            damaged += 1
-            continue
-        place = "recorded" if folder.parent == recorded_folder() else "cache"
-        click.echo(f"{place:8}  {_summary(run)}")
-    sys.exit(1 if damaged else 0)
-
-
-@runs_group.command("show")
-@click.argument("run_id")
-def show_run(run_id: str) -> None:
-    """Print a run's settings, accuracy and provenance as JSON; RUN_ID may be shortened."""
-    run = load(_folder(run_id))
-    content = {
-        "id": run.id, "settings": run.settings.model_dump(mode="json"), "accuracy": run.accuracy,
-        "provenance": run.provenance, "snapshots": run.snapshots, "folder": str(run.folder),
-    }  # fmt: skip
-    click.echo(json.dumps(content, indent=1))
-
-
-@runs_group.command("verify")
-@click.argument("run_ids", nargs=-1)
-def verify_runs(run_ids: tuple[str, ...]) -> None:
-    """Check every file of the runs and recompute their accuracies from their weights (all runs by default)."""
-    folders = [_folder(run_id) for run_id in run_ids] or list(iter_runs())
-    failed = 0
-    for folder in folders:
-        try:
-            again = verify(folder)
-            how = "recomputed" if WEIGHTS_FILE in load(folder).files else "recorded without weights"
-            click.echo(f"ok      {folder.name}  accuracy {again['seen']['joint']:.3f}, {how}")
-        except BumplabError as error:
-            failed += 1
-            click.echo(f"FAILED  {folder.name}  {error}")
-    click.echo(f"{len(folders) - failed} of {len(folders)} runs verified.")
-    sys.exit(1 if failed else 0)
-
-
-@runs_group.command("record")
-@click.option("--retrain", is_flag=True, help="Train again what is already recorded.")
-@jobs_option
-@device_option
-@precision_option
-def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) -> None:
-    """Train every run that the book's plan names (book/runs/plan.json) into book/runs; finished ones are kept."""
-    outcomes = record_plan(retrain, jobs, device, precision)
-    failed = sum(outcome["status"] == "failed" for outcome in outcomes.values())
-    click.echo(f"{len(outcomes) - failed} runs recorded in {recorded_folder()}.")
-    sys.exit(1 if failed else 0)
+main.add_command(runs_group)
 
 
 @main.command()
@@ -214,27 +153,6 @@ def doctor(device: str, precision: str) -> None:
         click.echo("      On Colab: Runtime, Change runtime type, T4 GPU.")
     for words, folder in (("recorded runs", recorded_folder()), ("new runs", cache_folder())):
         click.echo(f"{words}: {len(list(folder.glob('*/run.json')))} in {folder}")
-
-
-def _summary(run: Run) -> str:
-    world, accuracy = run.settings.world, run.accuracy
-    parts = ", ".join(f"{part} {shares['joint']:.3f}" for part, shares in accuracy.items())
-    return (
-        f"{run.id}  {world.kind} {world.size}, predicts {run.settings.diffusion.prediction_type}, "
-        f"seed {run.settings.seed}: "
-        f"accuracy {parts}; {run.provenance['seconds']:.1f} s on {run.provenance['device']}"
-    )
-
-
-def _folder(run_id: str) -> Path:
-    found = list(
-        {folder.name: folder for folder in reversed(list(iter_runs())) if folder.name.startswith(run_id)}.values()
-    )
-    if len(found) != 1:
-        raise BumplabError(
-            f"{'No run' if not found else 'More than one run'} has an id starting with {run_id!r}; see 'runs list'."
-        )
-    return found[0]
 
 
 def run() -> None:

@@ -10,6 +10,7 @@ from .parsing import (
     set_nested as set_nested,
 )
 from .power_laws import fit_power_law as fit_power_law, fit_power_law_by_seed as fit_power_law_by_seed
+from .run_settings import FIRST_FAMILY as FIRST_FAMILY, RunSettings as RunSettings
 from .statistics import (
     Proportion as Proportion,
     format_mean_ci as format_mean_ci,

@@ -1,3 +1,4 @@
+from .bump_family import WEIGHTS_TOLERANCE as WEIGHTS_TOLERANCE, recompute as recompute
 from .ensembles import load_or_train_ensemble as load_or_train_ensemble
 from .estimate import (
     estimate_ensembles as estimate_ensembles,
@@ -105,3 +106,4 @@ from .sweep import (
     sweep_settings as sweep_settings,
 )
 from .tables import lists_as_json as lists_as_json, make_table as make_table
+from .verification import Proof as Proof, Recomputation as Recomputation, prove as prove

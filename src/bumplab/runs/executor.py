@@ -20,7 +20,7 @@ from tqdm import tqdm
 import bumplab
 from bumplab.common.errors import BumplabError
 from bumplab.training.device import pick_device
-from bumplab.training.settings import TRAINER_VERSION
+from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
 
 
 def _version() -> str:
-    return f"{bumplab.__version__} with trainer {TRAINER_VERSION}"
+    return f"{bumplab.__version__} with trainer {Settings.trainer_version}"
 
 
 def num_workers(jobs: int | None, device: str = "auto", client: Client | None = None) -> int:

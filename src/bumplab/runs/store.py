@@ -37,12 +37,14 @@ import bumplab
 from bumplab.analysis.accuracy import CATEGORIES, Evaluation
 from bumplab.common.errors import BumplabError
 from bumplab.common.files import atomic_write
+from bumplab.runs.bump_family import recompute
 from bumplab.runs.run import EMBEDDING_FILE, VERDICTS_FILE, WEIGHTS_FILE, Run, StoreError
+from bumplab.runs.verification import Proof, prove
 from bumplab.training.checkpoints import CHECKPOINT, save_weights, snapshot_name
 from bumplab.training.device import device_name
 from bumplab.training.loop import train
 from bumplab.training.outcomes import MOMENTS, evaluate_final, layer_embedding, summary
-from bumplab.training.settings import TRAINER_VERSION, Settings
+from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
 
 #: What a run may keep of its weights.
@@ -71,15 +73,17 @@ def load(folder: Path) -> Run:
     path = folder / "run.json"
     try:
         content = json.loads(path.read_text())
-        settings = Settings(**content["settings"])
+        settings = Settings.from_record(content["settings"])
         run = Run(folder, settings, content["accuracy"], content["provenance"], dict(content["files"]))
         trainer = content["trainer"]
     except FileNotFoundError:
         raise StoreError(f"{path} is missing.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"{path} is damaged or not a run of bumplab; train the run again with retrain=True.") from None
-    if trainer != TRAINER_VERSION:
-        raise StoreError(f"{path} was made by version {trainer} of the trainer, this is {TRAINER_VERSION}; retrain it.")
+    if trainer != Settings.trainer_version:
+        raise StoreError(
+            f"{path} was made by version {trainer} of the trainer, this is {Settings.trainer_version}; retrain it."
+        )
     if settings.id != folder.name:
         raise StoreError(f"{path} holds the settings of run {settings.id}, not {folder.name}; retrain it.")
     return run
@@ -212,8 +216,8 @@ def save(state: TrainState, store: Path, drawn: dict[str, Evaluation], weights: 
     if weights == "all":
         names += [snapshot_name(step) for step in settings.training.snapshots if step < settings.training.steps]
     content = {
-        "settings": settings.model_dump(mode="json", by_alias=True),
-        "trainer": TRAINER_VERSION,
+        "settings": settings.to_record(),
+        "trainer": Settings.trainer_version,
         "accuracy": {part: summary(result) for part, result in drawn.items()},
         "provenance": {
             "bumplab": bumplab.__version__,
@@ -243,24 +247,18 @@ def save(state: TrainState, store: Path, drawn: dict[str, Evaluation], weights: 
     return load(final)
 
 
-def verify(folder: Path) -> dict[str, dict[str, float]]:
-    """Recompute a run's accuracy from its weights, on the CPU, and return it; without weights, only check files.
+def verify(folder: Path) -> Proof:
+    """Compute a run's accuracy again from what it kept, and say whether the recorded one is true.
 
-    Raises
-    ------
-    StoreError
-        If a file is damaged, or an accuracy differs from the recorded one by more than one condition in 200.
+    Returns
+    -------
+    Proof
+        "proved", "refuted" or "not provable"; see :func:`bumplab.runs.bump_family.recompute` for what is compared to
+        what tolerance.
     """
-    run = load(folder)
-    run.check_files()
-    if WEIGHTS_FILE not in run.files:
-        return run.accuracy
-    again = {part: summary(result) for part, result in evaluate_final(run.model(), run.settings).items()}
-    for part, recorded in run.accuracy.items():
-        for name in ("joint", "x", "y"):
-            if abs(again[part][name] - recorded[name]) > 0.005:
-                raise StoreError(
-                    f"{folder / 'run.json'} records {name} accuracy {recorded[name]:.3f} on {part} conditions, "
-                    f"its weights give {again[part][name]:.3f}; retrain it."
-                )
-    return again
+    try:
+        run = load(folder)
+        run.check_files()
+    except StoreError as error:
+        return Proof(folder.name, "refuted", str(error).removesuffix("."))
+    return prove(run.id, run.accuracy, recompute(run))

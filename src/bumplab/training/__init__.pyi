@@ -42,14 +42,7 @@ from .outcomes import (
     score as score,
     summary as summary,
 )
-from .settings import (
-    PRESETS as PRESETS,
-    TRAINER_VERSION as TRAINER_VERSION,
-    Settings as Settings,
-    Steps as Steps,
-    Training as Training,
-    preset as preset,
-)
+from .settings import PRESETS as PRESETS, Settings as Settings, Steps as Steps, Training as Training, preset as preset
 from .state import (
     Interrupted as Interrupted,
     TrainState as TrainState,

@@ -6,20 +6,16 @@ are the same run, whichever preset they came from.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from bumplab.common.config import FrozenConfig
 from bumplab.common.errors import BumplabError
+from bumplab.common.run_settings import FIRST_FAMILY, RunSettings
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNetSettings
 from bumplab.worlds.bumps import BumpWorld
-
-#: Raised whenever the same settings would train to other weights; part of every run's name.
-TRAINER_VERSION = 1
 
 Steps = Annotated[int, Field(ge=0, le=100_000_000)]
 
@@ -102,8 +98,8 @@ class Training(FrozenConfig):
         return self.replace(steps=steps, evaluate_every=every, evaluate_on=evaluate_on, **changes)
 
 
-class Settings(FrozenConfig):
-    """Everything that decides what a run becomes.
+class Settings(RunSettings):
+    """Everything that decides what a run of bumps becomes.
 
     Attributes
     ----------
@@ -115,6 +111,11 @@ class Settings(FrozenConfig):
         Seed of the initial weights, the batches and the noise (not of the world's random subset).
     """
 
+    family: ClassVar[str] = FIRST_FAMILY
+    trainer_version: ClassVar[int] = 1
+    #: 53 runs were recorded before a random subset could be drawn from a region; None draws from the whole lattice.
+    later_fields: ClassVar[frozenset[str]] = frozenset({"world.thinned"})
+
     world: BumpWorld = BumpWorld()
     model: UNetSettings = UNetSettings()
     diffusion: Diffusion = Diffusion()
@@ -125,17 +126,6 @@ class Settings(FrozenConfig):
     def _fits(self) -> Settings:
         self.model.check_size(self.world.size)
         return self
-
-    @property
-    def id(self) -> str:
-        """Name of the run: 12 hexadecimal digits of the SHA-256 of its settings and the trainer's version.
-
-        Settings at their defaults do not enter, so that a new setting leaves old names as they are; a changed
-        default is caught when a run is loaded, since the files hold every value.
-        """
-        content = {"trainer": TRAINER_VERSION, **self.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
