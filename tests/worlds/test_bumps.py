@@ -1,11 +1,14 @@
 """Worlds draw what their formulas say, and regions are sets."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
 from bumplab.common.errors import BumplabError
+from bumplab.worlds import bumps
 from bumplab.worlds.bumps import BumpWorld, subsample_evenly
 from bumplab.worlds.regions import (
     _PRIMITIVES,
@@ -215,6 +218,7 @@ def test_union_intersection_and_complement_are_those_of_sets(a, b):
     assert torch.equal(inside(a & b), inside(a) & inside(b))
     assert torch.equal(inside(~a), ~inside(a))
     assert torch.equal(inside(~~a), inside(a))
+    assert ~~a == a and ~~~a == ~a != a and parse_region(f"~~{a}") == a
 
 
 def test_regions_that_differ_in_the_seventh_digit_are_different():
@@ -320,6 +324,98 @@ def test_a_draw_repeats_under_its_seed_and_differs_under_another():
     first, again, other = (BumpWorld(fraction=0.3, subsample_seed=seed).seen_mask() for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert 0.2 < (first & other).sum() / first.sum() < 0.4  # independent draws share about 0.3
+
+
+# ---------------------------------------------------------------- the lattice is made once
+
+
+#: Holds out, subsamples within a region, and has two spacings.
+BUSY = {"spacing": (0.5, 2.0), "margin": 2, "held_out": "cross(13, 19)", "fraction": 0.4, "subsample_seed": 5}
+TENSORS = [BumpWorld.lattice, BumpWorld.seen_mask, BumpWorld.seen, BumpWorld.unseen, lambda world: world.axis(0)]
+
+
+@pytest.mark.parametrize("subsample_region", [None, "band_x(-1, 9)"])
+def test_the_lattice_and_what_is_seen_are_those_counted_by_hand(subsample_region):
+    world = BumpWorld(**BUSY, subsample_region=subsample_region)
+    mu = [(x / 2, 2.0 * y) for y in range(18) for x in range(72)]
+    left = [k for k, (x, y) in enumerate(mu) if not (13 < x < 19 or 13 < y < 19)]
+    thin = [k for k in left if subsample_region is None or mu[k][0] < 9]
+    order = np.random.default_rng(5).permutation(len(thin))
+    seen = set(left) - {thin[k] for k in order[round(0.4 * len(thin)) :]}
+    for again in (world, world.replace(), BumpWorld(**world.model_dump())):
+        assert again.lattice().tolist() == [list(pair) for pair in mu]
+        assert again.seen_mask().tolist() == [k in seen for k in range(len(mu))]
+        assert again.seen().tolist() == [list(mu[k]) for k in sorted(seen)]
+        assert len(again.unseen()) == len(mu) - len(seen) and not set(map(tuple, again.unseen().tolist())) & {
+            mu[k] for k in seen
+        }
+
+
+@pytest.mark.parametrize("tensor", TENSORS)
+@pytest.mark.parametrize("changes", [{}, BUSY])
+def test_what_a_world_hands_out_may_be_changed_without_changing_the_world(tensor, changes):
+    world = BumpWorld(**changes)
+    before = [each(world).tolist() for each in TENSORS]
+    tensor(world).zero_()
+    for mu in world.condition_splits(10**6).values():
+        mu.zero_()
+    assert [each(world).tolist() for each in TENSORS] == before
+    assert [each(world.replace(sigma=2)).tolist() for each in TENSORS] == before
+
+
+@pytest.mark.parametrize("changes", [{}, BUSY])
+def test_a_world_that_was_looked_at_is_still_the_same_value(changes):
+    fresh, used = BumpWorld(**changes), BumpWorld(**changes)
+    for tensor in TENSORS:
+        tensor(used)
+    assert fresh == used and hash(fresh) == hash(used) and repr(fresh) == repr(used)
+    assert fresh.model_dump() == used.model_dump() and fresh.model_dump_json() == used.model_dump_json()
+    assert len(pickle.dumps(used)) == len(pickle.dumps(fresh)) < 2000 < used.lattice().nbytes
+    again = pickle.loads(pickle.dumps(used))
+    assert again == used and torch.equal(again.seen_mask(), used.seen_mask())
+    assert not torch.equal(used.model_copy(update={"held_out": band_x(1, 5)}).seen_mask(), used.seen_mask())
+
+
+def test_a_lattice_is_made_once_for_all_that_share_it(monkeypatch):
+    bumps._lattice_and_mask.cache_clear()
+    world = BumpWorld(held_out="cross(3, 7)", fraction=0.5)
+    for other in (world, world.replace(sigma=2), world.replace(kind="sos"), BumpWorld(**world.model_dump())):
+        other.seen(), other.unseen(), other.seen_mask(), other.lattice(), other.condition_splits(8)
+    assert bumps._lattice_and_mask.cache_info().misses == 1
+    changes = [
+        {"size": 31}, {"spacing": 0.5}, {"margin": 1}, {"held_out": None}, {"fraction": 0.6}, {"subsample_seed": 1},
+        {"subsample_region": "band_x(0, 9)"},
+    ]  # fmt: skip
+    masks = [world.replace(**change).seen_mask().tolist() for change in changes]
+    assert bumps._lattice_and_mask.cache_info().misses == 1 + len(changes)
+    assert all(mask != world.seen_mask().tolist() for mask in masks)
+
+
+# ---------------------------------------------------------------- worlds that show a region
+
+
+@given(regions)
+@settings(deadline=None)
+def test_a_world_shows_exactly_a_region(some):
+    inside_it = some.contains(BumpWorld().lattice(), 32)
+    if not inside_it.any():
+        with pytest.raises(BumplabError, match="nothing is left to train on"):
+            BumpWorld().showing(some)
+        return
+    world = BumpWorld(sigma=2).showing(some)
+    assert torch.equal(world.seen(), BumpWorld().lattice()[inside_it]) and world.sigma == (2, 2)
+    assert world == BumpWorld(sigma=2).showing(str(some)) == BumpWorld(sigma=2, held_out=~some)
+
+
+def test_showing_what_is_not_held_out_changes_nothing():
+    world = BumpWorld(held_out="cross(13, 19)", fraction=0.5)
+    assert world.showing(~world.held_out) == world and str(world.held_out) == "(band_x(13, 19) | band_y(13, 19))"
+
+
+@pytest.mark.parametrize("region", [None, ""])
+def test_showing_needs_a_region(region):
+    with pytest.raises(BumplabError, match=r"^Give the region to show"):
+        BumpWorld().showing(region)
 
 
 # ---------------------------------------------------------------- impossible worlds

@@ -7,6 +7,7 @@ space, in pixels. Pixel (row i, column j) of an image stands at (mu_x, mu_y) = (
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from bumplab.common.config import FrozenConfig
 from bumplab.common.errors import BumplabError
-from bumplab.worlds.regions import parse_region
+from bumplab.worlds.regions import Region, parse_region
 
 Positive = Annotated[float, Field(gt=0)]
 Pair = Annotated[
@@ -96,7 +97,7 @@ class BumpWorld(FrozenConfig):
             raise BumplabError("BumpWorld: a periodic world has no margin; set margin to 0 or periodic to false.")
         if self.periodic and any(abs(self.size / d - round(self.size / d)) > 1e-6 for d in self.spacing):
             raise BumplabError(f"BumpWorld: in a periodic world the spacing must divide the size {self.size}.")
-        if not self.seen_mask().any():
+        if not self._conditions[1].any():
             cause = f"held_out {str(self.held_out or 'nothing')!r} and fraction {self.fraction:g}"
             raise BumplabError(f"BumpWorld: nothing is left to train on with {cause}.")
         return self
@@ -106,36 +107,70 @@ class BumpWorld(FrozenConfig):
         """Side of label space in pixels, size + 2 margin."""
         return self.size + 2 * self.margin
 
+    @property
+    def _conditions(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The lattice and which of it training sees, shared by all worlds that agree in them: not to be changed."""
+        return _lattice_and_mask(
+            self.extent, self.spacing, self.held_out, self.fraction, self.subsample_region, self.subsample_seed
+        )
+
     def axis(self, which: int) -> torch.Tensor:
         """Return the lattice coordinates 0, d, 2d, ... below the extent along x (0) or y (1), float32."""
-        d = self.spacing[which]
-        return torch.arange(int(np.ceil(self.extent / d - 1e-6)), dtype=torch.float64).mul(d).float()
+        return _axis(self.extent, self.spacing[which])
 
     def lattice(self) -> torch.Tensor:
-        """Return every condition of the lattice, (n, 2) float32, columns mu_x and mu_y, mu_x running fastest."""
-        y, x = torch.meshgrid(self.axis(1), self.axis(0), indexing="ij")
-        return torch.stack([x.reshape(-1), y.reshape(-1)], dim=1)
+        """Return every condition of the lattice, (n, 2) float32, columns mu_x and mu_y, mu_x running fastest.
+
+        Examples
+        --------
+        >>> BumpWorld(size=4, spacing=2).lattice().tolist()
+        [[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]]
+        """
+        return self._conditions[0].clone()
 
     def seen_mask(self) -> torch.Tensor:
-        """Return which rows of :meth:`lattice` training sees, boolean (n,)."""
-        mu = self.lattice()
-        seen = torch.ones(len(mu), dtype=torch.bool)
-        if self.held_out is not None:
-            seen &= ~self.held_out.contains(mu, self.extent)
-        if self.fraction < 1:
-            thin = seen if self.subsample_region is None else seen & self.subsample_region.contains(mu, self.extent)
-            rows = torch.nonzero(thin)[:, 0]
-            order = torch.from_numpy(np.random.default_rng(self.subsample_seed).permutation(len(rows)))
-            seen[rows[order[round(self.fraction * len(rows)) :]]] = False
-        return seen
+        """Return which rows of :meth:`lattice` training sees, boolean (n,).
+
+        Examples
+        --------
+        >>> BumpWorld(size=4, spacing=2, held_out="band_x(1, 3)").seen_mask().tolist()
+        [True, False, True, False]
+        """
+        return self._conditions[1].clone()
 
     def seen(self) -> torch.Tensor:
         """Return the training conditions, (n, 2) float32."""
-        return self.lattice()[self.seen_mask()]
+        mu, seen = self._conditions
+        return mu[seen]
 
     def unseen(self) -> torch.Tensor:
         """Return the lattice's conditions that training never shows, (n, 2) float32."""
-        return self.lattice()[~self.seen_mask()]
+        mu, seen = self._conditions
+        return mu[~seen]
+
+    def showing(self, region: Region | str) -> BumpWorld:
+        """Return the world whose training shows this region alone: all else is held out.
+
+        Parameters
+        ----------
+        region : Region or str
+            See :func:`~bumplab.worlds.regions.parse_region`.
+
+        Raises
+        ------
+        BumplabError
+            If there is no region, it cannot be read, or nothing of the lattice lies in it.
+
+        Examples
+        --------
+        >>> world = BumpWorld(size=4).showing("band_x(0, 2)")
+        >>> world.held_out, world.seen()[:, 0].unique().tolist()
+        (~band_x(0, 2), [1.0])
+        """
+        shown = parse_region(region)
+        if shown is None:
+            raise BumplabError("Give the region to show, such as 'box(0, 8, 0, 8)'; a new world shows all.")
+        return self.replace(held_out=~shown)
 
     def condition_splits(self, n: int) -> dict[str, torch.Tensor]:
         """Return at most `n` conditions of each of :meth:`seen` and :meth:`unseen` that has any, by those names."""
@@ -202,3 +237,31 @@ def subsample_evenly(mu: torch.Tensor, n: int) -> torch.Tensor:
     if len(mu) <= n:
         return mu
     return mu[torch.linspace(0, len(mu) - 1, n).round().long()]
+
+
+def _axis(extent: float, spacing: float) -> torch.Tensor:
+    count = int(np.ceil(extent / spacing - 1e-6))
+    return torch.arange(count, dtype=torch.float64, device="cpu").mul(spacing).float()
+
+
+@functools.lru_cache(maxsize=128)
+def _lattice_and_mask(
+    extent: float,
+    spacing: tuple[float, float],
+    held_out: Region | None,
+    fraction: float,
+    subsample_region: Region | None,
+    subsample_seed: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return every condition (n, 2) and which of them training sees (n,), made once for all that ask."""
+    y, x = torch.meshgrid(_axis(extent, spacing[1]), _axis(extent, spacing[0]), indexing="ij")
+    mu = torch.stack([x.reshape(-1), y.reshape(-1)], dim=1)
+    seen = torch.ones(len(mu), dtype=torch.bool, device="cpu")
+    if held_out is not None:
+        seen &= ~held_out.contains(mu, extent)
+    if fraction < 1:
+        thin = seen if subsample_region is None else seen & subsample_region.contains(mu, extent)
+        rows = torch.nonzero(thin)[:, 0]
+        order = torch.from_numpy(np.random.default_rng(subsample_seed).permutation(len(rows)))
+        seen[rows[order[round(fraction * len(rows)) :]]] = False
+    return mu, seen

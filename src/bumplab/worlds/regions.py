@@ -15,6 +15,8 @@ from bumplab.common.errors import BumplabError
 class Region:
     """A set of conditions. Regions combine with ``|`` (union), ``&`` (intersection) and ``~`` (complement).
 
+    A complement's complement is the region itself: ``~~region == region``.
+
     ``str(region)`` is an expression that :func:`parse_region` reads back; it names the region in settings and files.
     """
 
@@ -92,6 +94,9 @@ class _Complement(Region):
 
     def contains(self, mu, extent):
         return ~self.inner.contains(mu, extent)
+
+    def __invert__(self):
+        return self.inner
 
     def __str__(self):
         return f"~{self.inner}"
