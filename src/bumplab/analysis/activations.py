@@ -117,7 +117,7 @@ def _generate_until(
 
 
 def to_grid(representation: torch.Tensor, world: BumpWorld) -> torch.Tensor:
-    """Turn representations (n, D) of :meth:`World.lattice` into (n_x, n_y, D): first x, then y.
+    """Turn representations (n, D) of :meth:`bumplab.worlds.bumps.BumpWorld.lattice` into (n_x, n_y, D): first x, then y.
 
     Raises
     ------

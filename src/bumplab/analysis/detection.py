@@ -66,7 +66,7 @@ def detect(images: torch.Tensor, world: BumpWorld) -> Detections:
     ----------
     images : torch.Tensor, (n, 1, N, N)
         Generated or clean images, about [-1, 1].
-    world : World
+    world : BumpWorld
         Gives kind, sigma, margin and edges; its lattice is not used. ``"sos"`` looks for stripes, the others for
         bumps.
 

@@ -175,7 +175,7 @@ def shift_response(
 
     Examples
     --------
-    >>> from bumplab.settings import preset
+    >>> from bumplab.training.settings import preset
     >>> smoke = preset("smoke")
     >>> groups = torch.arange(4).split(2)
     >>> shift_response(UNet(smoke.model), smoke.world, smoke.diffusion, torch.ones(3, 2), groups, steps=1).shape

@@ -117,7 +117,7 @@ def predict_places(settings: UNetSettings, world: BumpWorld) -> dict[str, np.nda
     ----------
     settings : UNetSettings
         The encoding that the learners hear.
-    world : World
+    world : BumpWorld
         With values of mu_x that are not seen at any mu_y.
 
     Returns
@@ -133,7 +133,7 @@ def predict_places(settings: UNetSettings, world: BumpWorld) -> dict[str, np.nda
 
     Examples
     --------
-    >>> world = World(held_out="band_x(15, 17)")
+    >>> world = BumpWorld(held_out="band_x(15, 17)")
     >>> {name: x.round(1).tolist() for name, x in predict_places(UNetSettings(), world).items()}
     {'places': [16.0], 'pictures': [16.0]}
     """
@@ -156,7 +156,7 @@ def relative_place_error(places: np.ndarray, world: BumpWorld) -> float:
     ----------
     places : array (n,)
         As :func:`predict_places` returns them; NaN is left out of both means.
-    world : World
+    world : BumpWorld
 
     Returns
     -------
@@ -165,7 +165,7 @@ def relative_place_error(places: np.ndarray, world: BumpWorld) -> float:
 
     Examples
     --------
-    >>> relative_place_error(np.array([15.0]), World(held_out="band_x(15, 17)"))
+    >>> relative_place_error(np.array([15.0]), BumpWorld(held_out="band_x(15, 17)"))
     1.0
     """
     hidden, seen = unseen_places(world), world.seen()[:, 0].unique()
@@ -185,7 +185,7 @@ def unseen_places(world: BumpWorld) -> torch.Tensor:
 
     Examples
     --------
-    >>> unseen_places(World(held_out="band_x(14, 17)")).tolist()
+    >>> unseen_places(BumpWorld(held_out="band_x(14, 17)")).tolist()
     [15.0, 16.0]
     """
     hidden = world.axis(0)[~torch.isin(world.axis(0), world.seen()[:, 0])]

@@ -136,7 +136,7 @@ def check_claim(
     Examples
     --------
     >>> accuracy = [0.97, 1.0, 0.99]
-    >>> print(check("p0.phase-c", "Bumps are right.", accuracy, source="LLF24", preset="quick", at_least=0.9))
+    >>> print(check_claim("p0.phase-c", "Bumps are right.", accuracy, source="LLF24", preset="quick", at_least=0.9))
     REPRODUCED: Bumps are right. Measured 0.99 [0.95, 1.02] (3 seeds), claimed at least 0.9; quick.
     """
     data = np.atleast_1d(np.asarray(values, dtype=float))

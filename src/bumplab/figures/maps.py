@@ -42,7 +42,7 @@ def accuracy_map(drawn: Sequence[Evaluation], world: BumpWorld, axis: Axes | Non
     ----------
     drawn : sequence of Evaluation
         One for each run (seed), on any conditions of the world's lattice; the map shows their mean. Grey: no image.
-    world : World
+    world : BumpWorld
         Its lattice is the map; `fraction` draws no lines.
     axis : matplotlib.axes.Axes, optional
     which : {"joint", "x", "y"}
@@ -107,7 +107,7 @@ def condition_colours(mu: np.ndarray, world: BumpWorld) -> np.ndarray:
     ----------
     mu : array-like, (n, 2)
         Conditions (mu_x, mu_y) in pixels.
-    world : World
+    world : BumpWorld
         Its extent is the width of the map.
 
     Returns

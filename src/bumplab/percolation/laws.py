@@ -54,7 +54,7 @@ def percolation_law(
 
     Parameters
     ----------
-    world : World
+    world : BumpWorld
         Its lattice; its sigma and fraction are not used.
     sigmas : sequence of float
     thetas : sequence of float

@@ -65,7 +65,7 @@ def neighbour_offsets(world: BumpWorld, theta: float, pixels: bool = False) -> n
 
     Parameters
     ----------
-    world : World
+    world : BumpWorld
         Of bumps.
     theta : float
         0 to 1.

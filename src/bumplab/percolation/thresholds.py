@@ -153,7 +153,7 @@ def collapse(found: PercolationCurves, name: str, critical: float, nu: float = N
 
     Parameters
     ----------
-    found : Curves
+    found : PercolationCurves
         Of a square lattice.
     name : {"share", "susceptibility", "crossing"}
     critical : float

@@ -56,7 +56,7 @@ class Ensemble:
 
     Parameters
     ----------
-    states : sequence of State
+    states : sequence of TrainState
         Two or more. From here on their weights, averaged weights, moments and sums of losses are views into stacks.
     """
 

@@ -93,7 +93,7 @@ def train(
 
     Returns
     -------
-    State
+    TrainState
         With ``state.ema_model`` holding the weights to keep.
 
     Raises
@@ -124,7 +124,7 @@ def run_loop(
 
     Parameters
     ----------
-    states : sequence of State
+    states : sequence of TrainState
         What trains: one, or those of an ensemble, all at the same step. A state whose loss is no longer finite gets
         an `error`; the others go on.
     folders : sequence of Path

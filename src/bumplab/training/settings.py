@@ -103,7 +103,7 @@ class Settings(RunSettings):
 
     Attributes
     ----------
-    world : World
+    world : BumpWorld
     model : UNetSettings
     diffusion : Diffusion
     training : Training

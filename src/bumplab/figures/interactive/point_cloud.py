@@ -124,7 +124,7 @@ class PointCloud:
         return {
             "n": self.frames.shape[1],
             "captions": self.captions,
-            "bottleneck_channels": middle.tolist(),
+            "middle": middle.tolist(),
             "half": half,
             "unit": unit,
             "steps": html.base64_text(steps.transpose(0, 2, 1)),
@@ -177,7 +177,7 @@ def scatter3d(
         Coordinates of the points, at one moment or at f of them. A row with NaN hides its point.
     mu : array-like, (n, 2)
         The condition (mu_x, mu_y) of each point in pixels: its colour, its place in the mesh, its text on hover.
-    world : World
+    world : BumpWorld
         The world of these conditions: how wide label space is and whether it wraps round.
     captions : sequence of str, optional
         One for each moment; needed when there are several.
@@ -204,7 +204,7 @@ def scatter3d(
 
     Examples
     --------
-    >>> world = World(size=8)
+    >>> world = BumpWorld(size=8)
     >>> mu = world.lattice().numpy()
     >>> scatter3d(np.column_stack([mu, mu[:, 0] * mu[:, 1]]), mu, world, title="A saddle")
     Interactive figure, A saddle: 64 points
