@@ -117,7 +117,17 @@ def _generate_until(
 
 
 def to_grid(representation: torch.Tensor, world: BumpWorld) -> torch.Tensor:
-    """Turn representations (n, D) of :meth:`bumplab.worlds.bumps.BumpWorld.lattice` into (n_x, n_y, D): first x, then y.
+    """Turn the representations (n, D) of a lattice into (n_x, n_y, D): first x, then y.
+
+    Parameters
+    ----------
+    representation : torch.Tensor, (n, D)
+        One for each condition of :meth:`bumplab.worlds.bumps.BumpWorld.lattice`, in its order.
+    world : BumpWorld
+
+    Returns
+    -------
+    torch.Tensor, (n_x, n_y, D)
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,21 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
         What was being checked, for example ``"BumpWorld"``; used when the error names no field.
     aliases : mapping, optional
         Recorded name to the field's name, which is the one to speak of.
+
+    Returns
+    -------
+    str
+        It ends with a full stop; the sentence of a :class:`~bumplab.common.errors.BumplabError` is passed on as it is.
+
+    Examples
+    --------
+    >>> class Point(BaseModel):
+    ...     x: int
+    >>> try:
+    ...     Point(x="far")
+    ... except ValidationError as error:
+    ...     print(format_validation_error(error, "Point"))
+    Point: x: input should be a valid integer, unable to parse string as an integer (got 'far').
     """
     first = error.errors(include_url=False)[0]
     names = aliases or {}
@@ -37,6 +52,14 @@ class FrozenConfig(BaseModel):
     """Immutable, hashable settings.
 
     Unknown names and impossible values raise :class:`~bumplab.common.errors.BumplabError`.
+
+    Examples
+    --------
+    >>> class Point(FrozenConfig):
+    ...     x: float = 0.0
+    >>> Point(z=1)
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: There is no setting 'z' in Point.
     """
 
     #: A field with an alias was recorded under that name: files, ids and plans keep it, code says the field.
@@ -48,10 +71,32 @@ class FrozenConfig(BaseModel):
         except ValidationError as error:
             raise BumplabError(format_validation_error(error, type(self).__name__, self._aliases())) from None
 
-    def replace(self, /, **changes: Any):
+    def replace(self, /, **changes: Any) -> Self:
         """Return a copy with some settings changed, checked like a new one.
 
         A nested group takes a dictionary of changes: ``settings.replace(world={"sigma": 2}, seed=1)``.
+
+        Parameters
+        ----------
+        **changes
+            Field, or the name under which it was recorded, to value; a group of settings takes a dictionary of changes.
+
+        Returns
+        -------
+        FrozenConfig
+            Of the same class.
+
+        Raises
+        ------
+        BumplabError
+            For an unknown name or an impossible value.
+
+        Examples
+        --------
+        >>> class Point(FrozenConfig):
+        ...     x: float = 0.0
+        >>> Point().replace(x=2)
+        Point(x=2.0)
         """
         data = {name: getattr(self, name) for name in type(self).model_fields}
         aliases = self._aliases()

@@ -35,6 +35,13 @@ def level_crossing(x: Sequence[float], y: Sequence[float], level: float) -> floa
     ------
     BumplabError
         If x and y do not match, x is not positive, or one of them is not finite.
+
+    Examples
+    --------
+    >>> round(level_crossing([1, 100], [0.0, 1.0], level=0.5), 6)  # halfway on a logarithmic axis
+    10.0
+    >>> level_crossing([1, 100], [0.0, 0.4], level=0.5)
+    inf
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -69,6 +76,12 @@ class PowerLaw:
     mean_log, spread, residual : float
         Mean and sum of squared deviations of log x, and the residuals' standard deviation: what
         :meth:`predict` needs.
+
+    Examples
+    --------
+    >>> law = fit_log_log([1, 2, 4], [3.0, 6.0, 12.0])
+    >>> print(law, round(law(8), 6))
+    exponent 1.00 [1.00, 1.00] 24.0
     """
 
     exponent: float
@@ -88,6 +101,22 @@ class PowerLaw:
         """Return the 95 % interval of the law itself (not of one more measurement) at x, also far outside the data.
 
         It assumes that the law goes on; it knows the scatter of the points, nothing else.
+
+        Parameters
+        ----------
+        x : float
+            Above 0.
+
+        Returns
+        -------
+        (float, float)
+            Its lower and its upper end, in the unit of y.
+
+        Examples
+        --------
+        >>> law = fit_log_log([1, 1, 10, 10], [0.9, 1.1, 9.0, 11.0])
+        >>> round(law(100)), [round(end) for end in law.predict(100)]
+        (99, [38, 261])
         """
         t = stats.t.ppf(0.975, self.n - 2)
         half = t * self.residual * math.sqrt(1 / self.n + (math.log(x) - self.mean_log) ** 2 / self.spread)
@@ -100,10 +129,25 @@ class PowerLaw:
 def fit_log_log(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     """Fit a power law to points (x, y), one for each measurement; several may share an x.
 
+    Parameters
+    ----------
+    x, y : sequences of float, (n,)
+        Positive and finite; three points or more, at two or more different x.
+
+    Returns
+    -------
+    PowerLaw
+
     Raises
     ------
     BumplabError
         With fewer than three points, one of them not positive and finite, or all at one x.
+
+    Examples
+    --------
+    >>> law = fit_log_log([1, 2, 4], [5.0, 20.0, 80.0])
+    >>> round(law.exponent, 6), round(law.factor, 6)
+    (2.0, 5.0)
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or x.ndim != 1 or len(x) < 3 or len(np.unique(x)) < 2:

@@ -83,8 +83,7 @@ def step_at_level(steps: Sequence[float], values: Sequence[float], level: float 
     """Return the step at which a curve first comes to a level, on the line between two measurements.
 
     The curve starts with 0 at step 0. Unlike :func:`bumplab.common.curves.level_crossing`, nothing is smoothed and
-    steps are not
-    read on a logarithmic axis: this is for curves that are measured often and rise once.
+    steps are not read on a logarithmic axis: this is for curves that are measured often and rise once.
 
     Parameters
     ----------
@@ -120,6 +119,7 @@ def step_at_level(steps: Sequence[float], values: Sequence[float], level: float 
 
 
 def _names(history: Mapping[str, Sequence]) -> list[str]:
+    """Return the curves that a history holds, as :func:`curve` takes them."""
     names = ["loss"] if len(history["loss"]) else []
     for part, measures in (history["accuracy"][0] if history["accuracy"] else {}).items():
         if part != "step":

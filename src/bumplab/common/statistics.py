@@ -12,7 +12,20 @@ from scipy.stats import norm
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share with its 95 % Wilson interval, and the number of cases behind it."""
+    """A share with its 95 % Wilson interval, and the number of cases behind it.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The share and the ends of its interval, 0 to 1.
+    n : int
+        Cases.
+
+    Examples
+    --------
+    >>> print(Proportion(0.5, 0.25, 0.75, n=10))
+    0.500 [0.250, 0.750]
+    """
 
     value: float
     low: float
@@ -24,7 +37,27 @@ class Proportion:
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Proportion:
-    """Return a share and its Wilson score interval (Wilson 1927); n = 0 gives NaN and the interval [0, 1]."""
+    """Return a share and its Wilson score interval (Wilson 1927); n = 0 gives NaN and the interval [0, 1].
+
+    Parameters
+    ----------
+    successes : int
+        0 to `n`.
+    n : int
+        Cases.
+    confidence : float
+        Above 0 and below 1.
+
+    Returns
+    -------
+    Proportion
+        Its interval ends at 0 for no success and at 1 for no failure.
+
+    Examples
+    --------
+    >>> print(wilson_interval(10, 10))  # ten of ten do not prove that the next is right
+    1.000 [0.722, 1.000]
+    """
     if n == 0:
         return Proportion(float("nan"), 0.0, 1.0, 0)
     z, p = norm.ppf((1 + confidence) / 2), successes / n
@@ -43,6 +76,16 @@ def t_interval(values: Sequence[float], low: float = -np.inf, high: float = np.i
         One for each seed. A single one has no interval: both ends are the value.
     low, high : float
         What the quantity cannot go below or above, such as 0 and 1 for a share: the interval ends there.
+
+    Returns
+    -------
+    (float, float, float)
+        Mean, lower end, upper end.
+
+    Examples
+    --------
+    >>> t_interval([0.2, 0.8], low=0, high=1)  # two seeds say little
+    (0.5, 0.0, 1.0)
     """
     data = np.asarray(values, dtype=float)
     half = stats.t.ppf(0.975, data.size - 1) * stats.sem(data) if data.size > 1 else 0.0
@@ -51,7 +94,20 @@ def t_interval(values: Sequence[float], low: float = -np.inf, high: float = np.i
 
 
 def format_mean_ci(values: Sequence[float], high: float = 1.0) -> str:
-    """Return ``"0.77 [0.58, 0.97]"``, a mean with its interval within 0 and `high`; for one value, the value."""
+    """Return ``"0.77 [0.58, 0.97]"``, a mean with its interval within 0 and `high`; for one value, the value.
+
+    Parameters
+    ----------
+    values : sequence of float, (n,)
+        One for each seed, 0 or more.
+    high : float
+        What the quantity cannot go above, such as 1 for a share.
+
+    Examples
+    --------
+    >>> format_mean_ci([0.5, 0.7, 0.9])
+    '0.70 [0.20, 1.00]'
+    """
     mean, *ends = t_interval(values, 0, high)
     return f"{mean:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]" if len(values) > 1 else f"{mean:.2f}"
 
@@ -60,14 +116,39 @@ def format_mean_range(values: Sequence[float], digits: int = 2) -> str:
     """Return ``"0.77 (0.59 to 1.00)"``, a mean and, in brackets, the range.
 
     Values that are not finite are left out; for one value that is left, the value, for none ``"-"``.
+
+    Parameters
+    ----------
+    values : sequence of float, (n,)
+    digits : int
+        After the point.
+
+    Examples
+    --------
+    >>> format_mean_range([0.5, 1.0, float("nan")])
+    '0.75 (0.50 to 1.00)'
     """
-    known = [value for value in values if np.isfinite(value)]
-    if len(known) < 2:
-        return f"{known[0]:.{digits}f}" if known else "-"
-    return f"{np.mean(known):.{digits}f} ({min(known):.{digits}f} to {max(known):.{digits}f})"
+    finite = [value for value in values if np.isfinite(value)]
+    if len(finite) < 2:
+        return f"{finite[0]:.{digits}f}" if finite else "-"
+    return f"{np.mean(finite):.{digits}f} ({min(finite):.{digits}f} to {max(finite):.{digits}f})"
 
 
 def print_table(rows: Sequence[Sequence], width: int) -> None:
-    """Print rows: the first column as wide as it must be, flush left, the others `width` wide, flush right."""
+    """Print rows: the first column as wide as it must be, flush left, the others `width` wide, flush right.
+
+    Parameters
+    ----------
+    rows : sequence of sequences
+        The first cell of each is text.
+    width : int
+        In characters.
+
+    Examples
+    --------
+    >>> print_table([("network", "accuracy"), ("quick", 0.99)], width=10)
+    network  accuracy
+    quick        0.99
+    """
     first = max(len(row[0]) for row in rows)
     print("\n".join(f"{row[0]:{first}}" + "".join(f"{cell:>{width}}" for cell in row[1:]) for row in rows))

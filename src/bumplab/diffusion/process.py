@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -17,6 +17,7 @@ from pydantic import Field
 from bumplab.common.config import FrozenConfig
 from bumplab.diffusion.schedules import log_alpha_bar_table
 
+#: A network, or a function in its place: noisy images x (n, 1, N, N), timesteps t (n,), conditions mu (n, 2) to output.
 Denoiser = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -31,6 +32,11 @@ class Diffusion(FrozenConfig):
     prediction_type : {"eps", "v", "x0"}
         The noise; the velocity v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022); or the
         clean image. The loss is the mean squared error of exactly this quantity.
+
+    Examples
+    --------
+    >>> Diffusion(prediction_type="v")
+    Diffusion(timesteps=1000, schedule='linear', prediction_type='v')
     """
 
     timesteps: Annotated[int, Field(ge=2, le=100_000)] = 1000
@@ -41,6 +47,12 @@ class Diffusion(FrozenConfig):
         """Return log alpha_bar at real timesteps `t` (n,) in [-1, T-1], shaped (n, 1, 1, 1), float32.
 
         The logarithm keeps 1 - alpha_bar accurate where alpha_bar is almost 1.
+
+        Examples
+        --------
+        >>> alpha_bar = Diffusion().log_alpha_bar(torch.tensor([-1.0, 0.0, 0.5])).exp()
+        >>> [round(value, 5) for value in alpha_bar.flatten().tolist()]
+        [1.0, 0.9999, 0.99984]
         """
         table = log_alpha_bar_table(self.schedule, self.timesteps, t.device)
         position = t.float().clamp(-1, self.timesteps - 1) + 1
@@ -49,24 +61,75 @@ class Diffusion(FrozenConfig):
         return torch.lerp(table[low], table[high], position - low)[:, None, None, None]
 
     def signal_and_noise_scale(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the signal's scale sqrt(alpha_bar) and the noise's sqrt(1 - alpha_bar), each (n, 1, 1, 1)."""
+        """Return the signal's scale sqrt(alpha_bar) and the noise's sqrt(1 - alpha_bar), each (n, 1, 1, 1).
+
+        Parameters
+        ----------
+        t : torch.Tensor, (n,)
+            Timesteps, whole or real, in [-1, T-1].
+
+        Examples
+        --------
+        >>> signal, noise = Diffusion().signal_and_noise_scale(torch.tensor([-1.0, 500.0]))
+        >>> (signal**2 + noise**2).flatten().round(decimals=4).tolist()
+        [1.0, 1.0]
+        """
         log = self.log_alpha_bar(t)
         return torch.exp(log / 2), torch.sqrt(-torch.expm1(log))
 
     def add_noise(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Forward process: x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps; images (n, 1, N, N), `t` (n,)."""
+        """Forward process: x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps; images (n, 1, N, N), `t` (n,).
+
+        Examples
+        --------
+        >>> x0, eps = torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
+        >>> Diffusion().add_noise(x0, eps, torch.tensor([-1.0])).unique().tolist()  # t = -1 is the clean image
+        [0.5]
+        """
         signal, noise = self.signal_and_noise_scale(t)
         return signal * x0 + noise * eps
 
     def target(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return what the network should output for this x0 and eps."""
+        """Return what the network should output for this x0 and eps.
+
+        Parameters
+        ----------
+        x0, eps : torch.Tensor, (n, 1, N, N)
+        t : torch.Tensor, (n,)
+
+        Returns
+        -------
+        torch.Tensor, (n, 1, N, N)
+
+        Examples
+        --------
+        >>> x0, eps = torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
+        >>> targets = [Diffusion(prediction_type=p).target(x0, eps, torch.tensor([-1.0])) for p in ("eps", "v", "x0")]
+        >>> [target.mean().item() for target in targets]
+        [1.0, 1.0, 0.5]
+        """
         signal, noise = self.signal_and_noise_scale(t)
         return {"eps": eps, "x0": x0, "v": signal * eps - noise * x0}[self.prediction_type]
 
     def to_x0_and_eps(
         self, output: torch.Tensor, x: torch.Tensor, t: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Turn a network's output at (x, t) into its (x0, eps): the inverse of :meth:`target`."""
+        """Turn a network's output at (x, t) into its (x0, eps): the inverse of :meth:`target`.
+
+        Parameters
+        ----------
+        output, x : torch.Tensor, (n, 1, N, N)
+        t : torch.Tensor, (n,)
+            0 or more; where alpha_bar is 1 there is no noise to divide by.
+
+        Examples
+        --------
+        >>> diffusion, t = Diffusion(prediction_type="v"), torch.tensor([300.0])
+        >>> x0, eps = torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
+        >>> both = diffusion.to_x0_and_eps(diffusion.target(x0, eps, t), diffusion.add_noise(x0, eps, t), t)
+        >>> [round(part.mean().item(), 4) for part in both]
+        [0.5, 1.0]
+        """
         signal, noise = self.signal_and_noise_scale(t)
         if self.prediction_type == "eps":
             return (x - noise * output) / signal, output
@@ -77,12 +140,37 @@ class Diffusion(FrozenConfig):
     def sample_timesteps_and_noise(
         self, x0: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what one training step draws for images `x0` (n, 1, N, N): timesteps (n,), and noise like `x0`."""
+        """Return what one training step draws for images `x0` (n, 1, N, N): timesteps (n,), and noise like `x0`.
+
+        Examples
+        --------
+        >>> t, eps = Diffusion().sample_timesteps_and_noise(torch.zeros(3, 1, 8, 8), torch.Generator().manual_seed(0))
+        >>> t.shape, eps.shape
+        (torch.Size([3]), torch.Size([3, 1, 8, 8]))
+        """
         t = torch.randint(self.timesteps, (len(x0),), generator=generator, device=x0.device)
         return t, torch.randn(x0.shape, generator=generator, device=x0.device)
 
     def loss(self, model: Denoiser, x0: torch.Tensor, mu: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return the mean squared error at random timesteps (Ho et al. 2020, eq. 14), a scalar."""
+        """Return the mean squared error at random timesteps (Ho et al. 2020, eq. 14), a scalar.
+
+        Parameters
+        ----------
+        model : callable (x, t, mu) -> output
+        x0 : torch.Tensor, (n, 1, N, N)
+            Clean images.
+        mu : torch.Tensor, (n, 2)
+            Their conditions.
+        generator : torch.Generator
+            On the device of the images; timesteps and noise come from it.
+
+        Examples
+        --------
+        >>> black = lambda x, t, mu: torch.full_like(x, -1.0)
+        >>> x0, mu = torch.ones(2, 1, 4, 4), torch.zeros(2, 2)
+        >>> Diffusion(prediction_type="x0").loss(black, x0, mu, torch.Generator().manual_seed(0)).item()  # (1 - -1)^2
+        4.0
+        """
         t, eps = self.sample_timesteps_and_noise(x0, generator)
         output = model(self.add_noise(x0, eps, t), t, mu)
         return torch.nn.functional.mse_loss(output.float(), self.target(x0, eps, t))
@@ -101,6 +189,30 @@ class Diffusion(FrozenConfig):
 
         Song et al. (2021), eq. 12: eta = 0 is DDIM, eta = 1 is ancestral DDPM sampling with the posterior
         variance, both for any s < t. With `clip`, the predicted x0 is clipped to [-1, 1] first.
+
+        Parameters
+        ----------
+        output : torch.Tensor, (n, 1, N, N)
+            Of the network at (x, t).
+        x : torch.Tensor, (n, 1, N, N)
+        t, s : torch.Tensor, (n,)
+            T-1 >= t > s >= -1.
+        eta : float
+            0 to 1.
+        noise : torch.Tensor, (n, 1, N, N), optional
+            Needed for eta above 0.
+        clip : bool
+
+        Returns
+        -------
+        (torch.Tensor, torch.Tensor), (n, 1, N, N) each
+
+        Examples
+        --------
+        >>> diffusion, x = Diffusion(prediction_type="x0"), torch.zeros(1, 1, 2, 2)
+        >>> clean, _ = diffusion.step(torch.full_like(x, 0.5), x, torch.tensor([999.0]), torch.tensor([-1.0]), eta=0.0)
+        >>> clean.unique().tolist()  # at s = -1 nothing but the predicted x0 is left
+        [0.5]
         """
         x0, eps = self.to_x0_and_eps(output, x, t)
         if clip:
@@ -117,7 +229,18 @@ class Diffusion(FrozenConfig):
         return (x if noise is None else x + eta * posterior.sqrt() * noise), x0
 
     def sampling_timesteps(self, steps: int) -> torch.Tensor:
-        """Return `steps` + 1 timesteps from T-1 (pure noise) down to -1 (clean), evenly spaced, real-valued."""
+        """Return `steps` + 1 timesteps from T-1 (pure noise) down to -1 (clean), evenly spaced, real-valued.
+
+        Parameters
+        ----------
+        steps : int
+            Calls of the network, 1 or more.
+
+        Examples
+        --------
+        >>> Diffusion().sampling_timesteps(4).tolist()
+        [999.0, 749.0, 499.0, 249.0, -1.0]
+        """
         return torch.linspace(self.timesteps - 1, -1, steps + 1, dtype=torch.float64)
 
     @torch.no_grad()
@@ -147,8 +270,20 @@ class Diffusion(FrozenConfig):
             0 for DDIM, 1 for DDPM.
         generator : torch.Generator, optional
             A CPU generator: noise is drawn there, so that it is the same on every device.
+        clip : bool
+            Clip each predicted x0 to [-1, 1], see :meth:`step`.
         noise : torch.Tensor, (n, 1, N, N), optional
             What to start from, instead of a draw.
+
+        Yields
+        ------
+        (torch.Tensor, torch.Tensor), (n, 1, N, N) each
+
+        Examples
+        --------
+        >>> grey = lambda x, t, mu: torch.full_like(x, 0.5)
+        >>> [x.shape for x, _ in Diffusion(prediction_type="x0").sample_trajectory(grey, torch.zeros(3, 2), 8, steps=2)]
+        [torch.Size([3, 1, 8, 8]), torch.Size([3, 1, 8, 8])]
         """
 
         def randn() -> torch.Tensor:
@@ -161,6 +296,13 @@ class Diffusion(FrozenConfig):
             x, x0 = self.step(model(x, t, mu).float(), x, t, s, eta, randn() if eta > 0 else None, clip)
             yield x, x0
 
-    def sample(self, *args, **keywords) -> torch.Tensor:
-        """Return the images (n, 1, N, N) at the end of :meth:`sample_trajectory`, which takes the same arguments."""
+    def sample(self, *args: Any, **keywords: Any) -> torch.Tensor:
+        """Return the images (n, 1, N, N) at the end of :meth:`sample_trajectory`, which takes the same arguments.
+
+        Examples
+        --------
+        >>> grey = lambda x, t, mu: torch.full_like(x, 0.5)
+        >>> Diffusion(prediction_type="x0").sample(grey, torch.zeros(1, 2), size=8, steps=3).unique().tolist()
+        [0.5]
+        """
         return deque(self.sample_trajectory(*args, **keywords), maxlen=1)[0][0]

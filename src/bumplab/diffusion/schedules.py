@@ -9,12 +9,35 @@ import torch
 
 
 def linear_alpha_bar(timesteps: int) -> torch.Tensor:
-    """Return alpha_bar (T,) float64 for beta rising linearly from 1e-4 to 0.02 (Ho et al. 2020, sec. 4)."""
+    """Return alpha_bar (T,) float64 for beta rising linearly from 1e-4 to 0.02 (Ho et al. 2020, sec. 4).
+
+    Parameters
+    ----------
+    timesteps : int
+        T; the ends of beta do not depend on it, so that fewer than 1,000 leave some signal at the last.
+
+    Examples
+    --------
+    >>> alpha_bar = linear_alpha_bar(1000)
+    >>> f"{alpha_bar[0]:.4f}", f"{alpha_bar[-1]:.0e}"  # from a hardly noisy image to noise
+    ('0.9999', '4e-05')
+    """
     return torch.cumprod(1 - torch.linspace(1e-4, 0.02, timesteps, dtype=torch.float64), 0)
 
 
 def cosine_alpha_bar(timesteps: int) -> torch.Tensor:
-    """Return alpha_bar (T,) float64 of the cosine schedule, beta capped at 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
+    """Return alpha_bar (T,) float64 of the cosine schedule, beta capped at 0.999 (Nichol & Dhariwal 2021, eq. 17).
+
+    Parameters
+    ----------
+    timesteps : int
+        T.
+
+    Examples
+    --------
+    >>> f"{cosine_alpha_bar(1000)[499]:.2f}", f"{linear_alpha_bar(1000)[499]:.2f}"  # halfway
+    ('0.49', '0.08')
+    """
     t = torch.arange(timesteps + 1, dtype=torch.float64) / timesteps
     f = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
     return torch.cumprod((f[1:] / f[:-1]).clamp(min=1 - 0.999), 0)
@@ -22,6 +45,20 @@ def cosine_alpha_bar(timesteps: int) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=32)
 def log_alpha_bar_table(schedule: str, timesteps: int, device: torch.device) -> torch.Tensor:
-    """Log alpha_bar at t = -1, 0, .. T-1, float32 (T + 1,)."""
+    """Return log alpha_bar at t = -1, 0, .. T-1, float32 (T + 1,); tables are made once.
+
+    Parameters
+    ----------
+    schedule : {"linear", "cosine"}
+    timesteps : int
+        T.
+    device : torch.device
+
+    Examples
+    --------
+    >>> table = log_alpha_bar_table("cosine", 1000, torch.device("cpu"))
+    >>> table.shape, table[0].item()  # t = -1 comes first: a clean image
+    (torch.Size([1001]), 0.0)
+    """
     alpha_bar = (linear_alpha_bar if schedule == "linear" else cosine_alpha_bar)(timesteps)
     return torch.cat([torch.zeros(1, dtype=torch.float64), alpha_bar.log()]).float().to(device)

@@ -13,6 +13,26 @@ def sinusoidal_encoding(value: torch.Tensor, length: int, highest: float = 1.0, 
     """Return the sinusoidal encoding (n, length) of `value` (n,): sines, then cosines (Vaswani et al. 2017).
 
     The angular frequencies are highest * base^(-k / (length / 2)) for k = 0 .. length / 2 - 1.
+
+    Parameters
+    ----------
+    value : torch.Tensor, (n,)
+        Timesteps, or places in pixels.
+    length : int
+        Even.
+    highest : float
+        Highest angular frequency, in radians per unit of `value`.
+    base : float
+        Above 1.
+
+    Returns
+    -------
+    torch.Tensor, (n, length), float32
+
+    Examples
+    --------
+    >>> [round(hand, 2) for hand in sinusoidal_encoding(torch.tensor([1.0]), 4)[0].tolist()]  # 1 and 0.01 radians
+    [0.84, 0.01, 0.54, 1.0]
     """
     half = length // 2
     frequency = highest * torch.exp(-math.log(base) / half * torch.arange(half, device=value.device))
@@ -21,7 +41,19 @@ def sinusoidal_encoding(value: torch.Tensor, length: int, highest: float = 1.0, 
 
 
 class DoubleConv(nn.Module):
-    """Two 3 x 3 convolutions, each with group norm; with `residual`, added to the input."""
+    """Two 3 x 3 convolutions, each with group norm; with `residual`, added to the input.
+
+    Parameters
+    ----------
+    channels_in, channels_out : int
+        Equal where `residual`.
+    residual : bool
+
+    Examples
+    --------
+    >>> DoubleConv(1, 8)(torch.zeros(2, 1, 5, 5)).shape
+    torch.Size([2, 8, 5, 5])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, residual: bool = False) -> None:
         super().__init__()
@@ -38,7 +70,21 @@ class DoubleConv(nn.Module):
 
 
 class Block(nn.Module):
-    """Double convolutions, then the condition's encoding added to every position of a channel."""
+    """Double convolutions, then the condition's encoding added to every position of a channel.
+
+    Parameters
+    ----------
+    channels_in, channels_out : int
+    depth : int
+        Double convolutions; all but the last are residual.
+    condition : int
+        Length of the condition's encoding.
+
+    Examples
+    --------
+    >>> Block(4, 8, depth=2, condition=6)(torch.zeros(2, 4, 5, 5), torch.zeros(2, 6)).shape
+    torch.Size([2, 8, 5, 5])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, depth: int, condition: int) -> None:
         super().__init__()
@@ -52,24 +98,49 @@ class Block(nn.Module):
 
 
 class Down(Block):
-    """Halve the resolution by max-pooling, odd sizes up, then a :class:`Block`."""
+    """Halve the resolution by max-pooling, odd sizes up, then a :class:`Block`.
 
-    def forward(self, x, encoding):
+    Examples
+    --------
+    >>> Down(4, 8, depth=1, condition=6)(torch.zeros(2, 4, 5, 5), torch.zeros(2, 6)).shape
+    torch.Size([2, 8, 3, 3])
+    """
+
+    def forward(self, x: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
         """Map (n, channels_in, H, W) to (n, channels_out, ceil(H / 2), ceil(W / 2))."""
         return super().forward(F.max_pool2d(x, 2, ceil_mode=True), encoding)
 
 
 class Up(Block):
-    """Stretch to the skip connection's resolution bilinearly, append it, then a :class:`Block`."""
+    """Stretch to the skip connection's resolution bilinearly, append it, then a :class:`Block`.
 
-    def forward(self, x, skip, encoding):
+    Examples
+    --------
+    >>> up = Up(8 + 4, 4, depth=1, condition=6)  # the channels of both inputs
+    >>> up(torch.zeros(2, 8, 3, 3), torch.zeros(2, 4, 5, 5), torch.zeros(2, 6)).shape
+    torch.Size([2, 4, 5, 5])
+    """
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
         """Map (n, c, H, W) and the skip (n, c', H', W') to (n, channels_out, H', W')."""
         x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=True)
         return super().forward(torch.cat([skip, x], dim=1), encoding)
 
 
 class Attention(nn.Module):
-    """Self-attention over positions and a two-layer perceptron, each residual."""
+    """Self-attention over positions and a two-layer perceptron, each residual.
+
+    Parameters
+    ----------
+    channels : int
+    heads : int
+        Must divide the channels.
+
+    Examples
+    --------
+    >>> Attention(8, heads=2)(torch.zeros(2, 8, 5, 5)).shape
+    torch.Size([2, 8, 5, 5])
+    """
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()

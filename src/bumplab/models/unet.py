@@ -14,6 +14,7 @@ from bumplab.common.config import FrozenConfig
 from bumplab.common.errors import BumplabError
 from bumplab.models.layers import Attention, DoubleConv, Down, Up, sinusoidal_encoding
 
+#: Channels of a layer.
 Width = Annotated[int, Field(ge=4, le=2048)]
 
 
@@ -40,6 +41,12 @@ class UNetSettings(FrozenConfig):
         Highest angular frequency of the encodings of mu_x and mu_y, in radians per pixel (standard: 1).
     base : float
         Frequencies fall geometrically from the highest one to about highest / base (standard: 10,000).
+
+    Examples
+    --------
+    >>> UNetSettings(widths=(10, 10, 10, 10))
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: UNet: 4 heads do not divide the widths (10, 10, 10, 10); use 1, 2 or 4 heads.
     """
 
     widths: tuple[Width, Width, Width, Width] = (64, 128, 256, 256)
@@ -60,12 +67,25 @@ class UNetSettings(FrozenConfig):
 
     @property
     def up_widths(self) -> tuple[int, int, int]:
-        """Channels of the three up-sampling blocks, half of widths 2 and 1, and width 0."""
+        """Channels of the three up-sampling blocks, half of widths 2 and 1, and width 0.
+
+        Examples
+        --------
+        >>> UNetSettings(widths=(64, 128, 256, 256)).up_widths
+        (128, 64, 64)
+        """
         a, b, c, _ = self.widths
         return max(c // 2, 4), max(b // 2, 4), a
 
     def check_size(self, size: int) -> None:
-        """Raise :class:`BumplabError` unless images of `size` pixels can be cut into patches."""
+        """Raise :class:`BumplabError` unless images of `size` pixels can be cut into patches.
+
+        Examples
+        --------
+        >>> UNetSettings(patch=4).check_size(30)
+        Traceback (most recent call last):
+        bumplab.common.errors.BumplabError: A UNet with patch 4 needs a size divisible by 4, got 30.
+        """
         if size % self.patch:
             raise BumplabError(f"A UNet with patch {self.patch} needs a size divisible by {self.patch}, got {size}.")
 
@@ -75,6 +95,12 @@ class UNet(nn.Module):
 
     The condition is the concatenation of the sinusoidal encodings of t, mu_x and mu_y; every block receives it.
     :attr:`layer_names` lists the layers in order of execution; a layer's number is its place in that list.
+
+    Examples
+    --------
+    >>> model = UNet(UNetSettings(widths=(8, 8, 16, 16), bottleneck_channels=16, depth=1, heads=2))
+    >>> model.layer_names[4], model.size()
+    ('attention2', 41029)
     """
 
     #: Names in order of execution: layer 0 is ``stem``, layer 4 is ``attention2``, the last is ``head``.
@@ -102,12 +128,27 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(half[2], settings.patch**2, 1)
 
     def init_constant_output(self, value: float) -> None:
-        """Make the untrained network answer `value` everywhere: the head's weights become 0, its bias `value`."""
+        """Make the untrained network answer `value` everywhere: the head's weights become 0, its bias `value`.
+
+        Examples
+        --------
+        >>> model = UNet(UNetSettings(widths=(8, 8, 16, 16), bottleneck_channels=16, depth=1, heads=2))
+        >>> model.init_constant_output(-1.0)  # black
+        >>> model(torch.randn(1, 1, 16, 16), torch.zeros(1), torch.zeros(1, 2)).unique().tolist()
+        [-1.0]
+        """
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, value)
 
     def encode(self, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
-        """Return the condition's encoding (n, 3 * encoding) of timesteps `t` (n,) and conditions `mu` (n, 2)."""
+        """Return the condition's encoding (n, 3 * encoding) of timesteps `t` (n,) and conditions `mu` (n, 2).
+
+        Examples
+        --------
+        >>> model = UNet(UNetSettings(widths=(4, 4, 4, 4), bottleneck_channels=4, encoding=4))
+        >>> model.encode(torch.zeros(1), torch.zeros(1, 2)).tolist()  # sines and cosines of t, of mu_x, of mu_y
+        [[0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]]
+        """
         s = self.settings
         parts = [sinusoidal_encoding(t, s.encoding, 1.0, s.base)]
         parts += [sinusoidal_encoding(mu[:, axis], s.encoding, s.mu_frequency, s.base) for axis in (0, 1)]
@@ -127,7 +168,14 @@ class UNet(nn.Module):
 
         Returns
         -------
-        torch.Tensor, (n, 1, N, N): eps, v or x0, as the diffusion settings say.
+        torch.Tensor, (n, 1, N, N)
+            eps, v or x0, as the diffusion settings say.
+
+        Examples
+        --------
+        >>> model = UNet(UNetSettings(widths=(8, 8, 16, 16), bottleneck_channels=16, depth=1, heads=2))
+        >>> model(torch.zeros(3, 1, 16, 16), torch.zeros(3), torch.zeros(3, 2)).shape
+        torch.Size([3, 1, 16, 16])
         """
         encoding = self.encode(t, mu)
         x1 = self.stem(F.pixel_unshuffle(x, self.settings.patch))
@@ -152,26 +200,54 @@ class UNet(nn.Module):
         layers : iterable of int or str
             Numbers or names from :attr:`layer_names`.
 
+        Returns
+        -------
+        dict of str to torch.Tensor, (n, c, H, W)
+            In order of execution.
+
         Raises
         ------
         BumplabError
             If a layer does not exist.
+
+        Examples
+        --------
+        >>> model = UNet(UNetSettings(widths=(8, 8, 16, 16), bottleneck_channels=16, depth=1, heads=2))
+        >>> cache = model.run_with_cache(torch.zeros(3, 1, 16, 16), torch.zeros(3), torch.zeros(3, 2), [4, "middle"])
+        >>> {name: tuple(output.shape) for name, output in cache.items()}
+        {'attention2': (3, 16, 4, 4), 'middle': (3, 16, 2, 2)}
         """
-        kept: dict[str, torch.Tensor] = {}
+        cache: dict[str, torch.Tensor] = {}
         hooks = []
         try:
             for name in map(self.layer_name, layers):
-                keep = lambda _module, _inputs, output, name=name: kept.update({name: output})  # noqa: E731
+                keep = lambda _module, _inputs, output, name=name: cache.update({name: output})  # noqa: E731
                 hooks.append(getattr(self, name).register_forward_hook(keep))
             self(x, t, mu)
         finally:
             for hook in hooks:
                 hook.remove()
-        return kept
+        return cache
 
     @classmethod
     def layer_name(cls, layer: int | str) -> str:
-        """Return the name of a layer given by number or name."""
+        """Return the name of a layer given by number or name.
+
+        Parameters
+        ----------
+        layer : int or str
+            0 to 14, or a name from :attr:`layer_names`.
+
+        Raises
+        ------
+        BumplabError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> UNet.layer_name(4)
+        'attention2'
+        """
         if isinstance(layer, int) and 0 <= layer < len(cls.layer_names):
             return cls.layer_names[layer]
         if layer in cls.layer_names:
@@ -181,5 +257,12 @@ class UNet(nn.Module):
         )
 
     def size(self) -> int:
-        """Return the number of parameters."""
+        """Return the number of parameters.
+
+        Examples
+        --------
+        >>> with torch.device("meta"):  # shapes alone, no memory
+        ...     UNet(UNetSettings()).size()
+        17631489
+        """
         return sum(p.numel() for p in self.parameters())

@@ -18,10 +18,35 @@ class Region:
     A complement's complement is the region itself: ``~~region == region``.
 
     ``str(region)`` is an expression that :func:`parse_region` reads back; it names the region in settings and files.
+
+    Examples
+    --------
+    >>> region = cross(13, 19) & ~interior(4)
+    >>> region
+    ((band_x(13, 19) | band_y(13, 19)) & ~interior(4))
+    >>> parse_region(str(region)) == region
+    True
     """
 
     def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
-        """Return a boolean tensor (n,) for conditions `mu` (n, 2) in a label space [0, extent)^2."""
+        """Return which conditions lie in the region, in a label space [0, extent)^2.
+
+        Parameters
+        ----------
+        mu : torch.Tensor, (n, 2)
+            Conditions (mu_x, mu_y) in pixels.
+        extent : float
+            Side of label space in pixels; ``interior``, ``exterior`` and ``rim`` are laid out in it.
+
+        Returns
+        -------
+        torch.Tensor, (n,), bool
+
+        Examples
+        --------
+        >>> cross(13, 19).contains(torch.tensor([[15.0, 2.0], [2.0, 2.0]]), extent=32).tolist()
+        [True, False]
+        """
         raise NotImplementedError
 
     def __or__(self, other: Region) -> Region:
@@ -62,7 +87,7 @@ class _Shape(Region):
             "rim": lambda: (a[0], extent - a[0]) * 2,
         }[self.name]()
 
-    def contains(self, mu, extent):
+    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
         x, y = mu[:, 0], mu[:, 1]
         if self.name == "diagonal":
             return (x - y).abs() < self.args[0]
@@ -70,7 +95,7 @@ class _Shape(Region):
         inside = (x0 < x) & (x < x1) & (y0 < y) & (y < y1)
         return ~inside if self.name == "rim" else inside
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{a:g}' if float(f'{a:g}') == a else repr(a) for a in self.args)})"
 
 
@@ -80,11 +105,11 @@ class _Combined(Region):
     left: Region
     right: Region
 
-    def contains(self, mu, extent):
+    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
         left, right = self.left.contains(mu, extent), self.right.contains(mu, extent)
         return left | right if self.sign == "|" else left & right
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"({self.left} {self.sign} {self.right})"
 
 
@@ -92,53 +117,101 @@ class _Combined(Region):
 class _Complement(Region):
     inner: Region
 
-    def contains(self, mu, extent):
+    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
         return ~self.inner.contains(mu, extent)
 
-    def __invert__(self):
+    def __invert__(self) -> Region:
         return self.inner
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"~{self.inner}"
 
 
 def box(x0: float, x1: float, y0: float, y1: float) -> Region:
-    """Return the open box x0 < mu_x < x1, y0 < mu_y < y1 (pixels)."""
+    """Return the open box x0 < mu_x < x1, y0 < mu_y < y1 (pixels).
+
+    Examples
+    --------
+    >>> box(4, 8, 4, 8).contains(torch.tensor([[4.0, 5.0], [5.0, 5.0]]), extent=32).tolist()  # edges are outside
+    [False, True]
+    """
     return _shape("box", x0, x1, y0, y1)
 
 
 def band_x(low: float, high: float) -> Region:
-    """Return the vertical band low < mu_x < high (pixels)."""
+    """Return the vertical band low < mu_x < high (pixels).
+
+    Examples
+    --------
+    >>> band_x(13, 19).contains(torch.tensor([[15.0, 0.0], [0.0, 15.0]]), extent=32).tolist()
+    [True, False]
+    """
     return _shape("band_x", low, high)
 
 
 def band_y(low: float, high: float) -> Region:
-    """Return the horizontal band low < mu_y < high (pixels)."""
+    """Return the horizontal band low < mu_y < high (pixels).
+
+    Examples
+    --------
+    >>> band_y(13, 19).contains(torch.tensor([[15.0, 0.0], [0.0, 15.0]]), extent=32).tolist()
+    [False, True]
+    """
     return _shape("band_y", low, high)
 
 
 def cross(low: float, high: float) -> Region:
-    """Return both bands, low < mu_x < high or low < mu_y < high: the hold-out of Fig. 4."""
+    """Return both bands, low < mu_x < high or low < mu_y < high: the hold-out of Fig. 4.
+
+    Examples
+    --------
+    >>> cross(13, 19)
+    (band_x(13, 19) | band_y(13, 19))
+    """
     return band_x(low, high) | band_y(low, high)
 
 
 def interior(width: float) -> Region:
-    """Return the open square of side `width` in the middle of label space (Fig. 12)."""
+    """Return the open square of side `width` in the middle of label space (Fig. 12).
+
+    Examples
+    --------
+    >>> interior(4).contains(torch.tensor([[15.0, 15.0], [18.0, 15.0]]), extent=32).tolist()  # from 14 to 18
+    [True, False]
+    """
     return _shape("interior", width)
 
 
 def exterior(width: float) -> Region:
-    """Return everything outside the square :func:`interior` of side `width` (Fig. 12)."""
+    """Return everything outside the square :func:`interior` of side `width` (Fig. 12).
+
+    Examples
+    --------
+    >>> exterior(4)
+    ~interior(4)
+    """
     return ~interior(width)
 
 
 def rim(width: float) -> Region:
-    """Return the frame of thickness `width` along the edge of label space (Fig. 10)."""
+    """Return the frame of thickness `width` along the edge of label space (Fig. 10).
+
+    Examples
+    --------
+    >>> rim(6).contains(torch.tensor([[5.0, 20.0], [20.0, 20.0]]), extent=44).tolist()
+    [True, False]
+    """
     return _shape("rim", width)
 
 
 def diagonal(width: float) -> Region:
-    """Return the conditions whose mu_x and mu_y differ by less than `width` (pixels)."""
+    """Return the conditions whose mu_x and mu_y differ by less than `width` (pixels).
+
+    Examples
+    --------
+    >>> diagonal(2).contains(torch.tensor([[5.0, 6.0], [5.0, 7.0]]), extent=32).tolist()
+    [True, False]
+    """
     return _shape("diagonal", width)
 
 
@@ -188,10 +261,22 @@ def parse_region(text: str | Region | None) -> Region | None:
         The functions box, band_x, band_y, cross, interior, exterior, rim and diagonal, joined by ``|``, ``&``, ``~``
         and parentheses. ``None`` and an empty string mean no region. Nothing in it is executed.
 
+    Returns
+    -------
+    Region or None
+
     Raises
     ------
     BumplabError
         If the expression is not of that form or describes an empty shape.
+
+    Examples
+    --------
+    >>> parse_region("cross(13, 19) & ~interior(4)")
+    ((band_x(13, 19) | band_y(13, 19)) & ~interior(4))
+    >>> parse_region(5)
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: A region is text such as 'cross(13, 19)', got 5.
     """
     if text is None or isinstance(text, Region):
         return text
@@ -217,7 +302,7 @@ def parse_region(text: str | Region | None) -> Region | None:
     except BumplabError:
         raise
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        known = ", ".join(_PRIMITIVES)
+        shapes = ", ".join(_PRIMITIVES)
         raise BumplabError(
-            f"Cannot read the region {text!r}: use {known} with numbers, joined by |, & and ~."
+            f"Cannot read the region {text!r}: use {shapes} with numbers, joined by |, & and ~."
         ) from None
