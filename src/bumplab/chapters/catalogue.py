@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bumplab
-from bumplab.chapters.validation import parameter_type, reject_unknown
+from bumplab.chapters.validation import parameter_type, reject_unknown, typed
 from bumplab.common.errors import BumplabError
 from bumplab.common.parsing import parse_literal
 
