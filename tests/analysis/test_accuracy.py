@@ -1,5 +1,7 @@
 """The estimator finds what is there, and accuracy means what the book says."""
 
+from collections import Counter
+
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -8,9 +10,11 @@ from scipy.stats import binomtest
 from bumplab.analysis.accuracy import CATEGORIES, concatenate, evaluate, score_images
 from bumplab.analysis.baselines import baseline_evaluations
 from bumplab.analysis.detection import detect
+from bumplab.common.errors import BumplabError
 from bumplab.common.statistics import wilson_interval
 from bumplab.diffusion.process import Diffusion
 from bumplab.worlds.bumps import BumpWorld
+from bumplab.worlds.regions import rim
 
 both_kinds = pytest.mark.parametrize("kind", ["bump", "sos"])
 EDGES = {"plain": {}, "periodic": {"periodic": True}, "margin": {"margin": 6}}
@@ -255,7 +259,7 @@ def test_whole_lattices_of_bumps_and_stripes_are_right():
 def test_parts_of_an_evaluation_join_again():
     world = BumpWorld()
     whole = score_images(world.render(world.lattice()), world.lattice(), world)
-    parts = [whole.in_region(where, world.extent) for where in ("band_x(13, 19)", "~band_x(13, 19)")]
+    parts = [whole.in_region(where) for where in ("band_x(13, 19)", "~band_x(13, 19)")]
     assert len(parts[0].mu) == 5 * 32 and ((parts[0].mu[:, 0] - 16).abs() <= 2).all()
     again = concatenate(parts)
     order = torch.argsort(again.mu[:, 1] * 32 + again.mu[:, 0])
@@ -264,6 +268,80 @@ def test_parts_of_an_evaluation_join_again():
         (again[order].category, whole.category),
     ):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("edges", [{"size": 16}, {"size": 16, "margin": 4}])
+def test_a_region_is_one_of_the_evaluations_own_label_space(edges):
+    world = BumpWorld(**edges)
+    whole = score_images(world.render(world.lattice()), world.lattice(), world)
+    side = 16 + 2 * edges.get("margin", 0)
+    edge = [pair for pair in whole.mu.tolist() if min(pair) <= 3 or max(pair) >= side - 3]
+    assert whole.in_region("rim(3)").mu.tolist() == edge and whole.in_region(rim(3)).world == world
+    middle = [pair for pair in whole.mu.tolist() if all(side / 2 - 2 < v < side / 2 + 2 for v in pair)]
+    assert whole.in_region("interior(4)").mu.tolist() == middle and len(middle) == 9
+    with pytest.raises(BumplabError, match=r"^Give a region"):
+        whole.in_region("")
+
+
+def wrong_in_half(world, mu):
+    """Return an evaluation with a mistake of two pixels to the right in every second image."""
+    shift = torch.zeros_like(mu)
+    shift[::2, 0] = 2
+    return score_images(world.render(mu + shift), mu, world)
+
+
+def test_evaluations_of_a_study_whose_seeds_show_other_subsets_make_one():
+    worlds = [BumpWorld(fraction=0.3, subsample_seed=k, held_out="cross(13, 19)") for k in range(3)]
+    worlds += [BumpWorld().showing("band_x(3, 9)")]
+    parts = [wrong_in_half(world, world.seen()) for world in worlds]
+    whole = concatenate(iter(parts))
+    assert whole.mu.tolist() == [row for world in worlds for row in world.seen().tolist()]
+    assert whole.right.tolist() == [right for part in parts for right in part.right.tolist()]
+    assert whole.world == BumpWorld() and len(whole.world.unseen()) == 0
+    assert concatenate(parts[:1]).world == concatenate([parts[0], parts[0]]).world == worlds[0]
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"size": 24}, r"another size \(16, 24\)"),
+        ({"margin": 4}, r"another margin \(0\.0, 4\.0\)"),
+        ({"periodic": True}, r"another periodic \(False, True\)"),
+        ({"kind": "sos"}, r"another kind \(bump, sos\)"),
+        ({"sigma": 2}, r"another sigma \(\(1\.0, 1\.0\), \(2\.0, 2\.0\)\)"),
+        ({"spacing": 2}, r"another spacing"),
+    ],
+)
+def test_evaluations_of_worlds_with_other_labels_or_images_do_not_make_one(changes, told):
+    worlds = BumpWorld(size=16), BumpWorld(size=16).replace(**changes)
+    parts = [wrong_in_half(world, world.lattice()) for world in worlds]
+    with pytest.raises(BumplabError, match=rf"^Evaluations of worlds with {told}"):
+        concatenate(parts)
+
+
+def test_nothing_makes_no_evaluation():
+    with pytest.raises(BumplabError, match="give one or more"):
+        concatenate([])
+
+
+def test_a_record_counts_what_is_right():
+    world = BumpWorld(kind="sos")
+    mu = world.lattice()[::5]
+    images = world.render(mu + torch.tensor([0.0, 3.0]) * (torch.arange(len(mu)) % 3 == 0)[:, None])
+    images[1::7] = -1  # black
+    result = score_images(images, mu, world)
+    axes = [tuple(CATEGORIES[code] for code in row) for row in result.axis_category.tolist()]
+    worst = Counter(min(pair, key=CATEGORIES.index) for pair in axes)
+    n = len(mu)
+    assert len(worst) >= 3  # black, misplaced and right
+    assert result.to_record() == {
+        "joint": round(worst["right"] / n, 6),
+        "x": round(sum(x == "right" for x, _ in axes) / n, 6),
+        "y": round(sum(y == "right" for _, y in axes) / n, 6),
+        **{name: pytest.approx(worst[name] / n, abs=5e-7) for name in CATEGORIES},
+        "n": n,
+    }
+    assert list(result.to_record()) == ["joint", "x", "y", *CATEGORIES, "n"]
 
 
 @both_kinds

@@ -15,6 +15,7 @@ from bumplab.training.checkpoints import CHECKPOINT, init_or_resume, save_checkp
 from bumplab.training.device import pick_precision
 from bumplab.training.ensembles import Ensemble, groups, is_worthwhile
 from bumplab.training.loop import training_steps
+from bumplab.training.outcomes import evaluate_model, measure
 from bumplab.training.settings import preset
 from bumplab.training.state import Interrupted, init_state
 from patching import replace_everywhere
@@ -101,6 +102,20 @@ def test_a_member_equals_the_run_trained_alone(both, settings):
     assert member.history["accuracy"] == single.history["accuracy"] and member.accuracy == single.accuracy
 
 
+def test_every_member_is_evaluated_in_its_own_world():
+    settings = [*THREE, THREE[0].replace(seed=10, world={"fraction": 0.5})]  # the first and the last share sigma
+    states = [init_state(each, "cpu") for each in settings]
+    ensemble = Ensemble(states)
+    for state, parts in zip(states[1:], ensemble.evaluate(states[1:], 50), strict=True):
+        assert list(parts) == list(state.settings.world.condition_splits(50))
+        for name, mu in state.settings.world.condition_splits(50).items():
+            single = evaluate_model(state.ema_model, state.settings, mu)
+            assert parts[name].world == single.world == state.settings.world
+            assert torch.equal(parts[name].mu, single.mu) and torch.equal(parts[name].category, single.category)
+    records = ensemble.measure(states)
+    assert records == [measure(state) for state in states]
+
+
 def test_members_do_not_see_each_other(both, tmp_path):
     found = together([THREE[0], THREE[1].replace(seed=99)], tmp_path)
     close(found[THREE[0].id].model(), both[0][THREE[0].id])
@@ -133,12 +148,12 @@ def test_a_member_whose_loss_explodes_does_not_take_the_others_along(tmp_path, m
 
 @pytest.mark.parametrize("goes_on", ["together", "alone"])
 def test_an_interrupted_ensemble_goes_on(tmp_path, monkeypatch, both, goes_on):
-    measure = Ensemble.measure
+    measure_all = Ensemble.measure
 
     def interrupt(self, states):
         if states[0].step == 5:
             signal.raise_signal(signal.SIGINT)
-        return measure(self, states)
+        return measure_all(self, states)
 
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(Ensemble, "measure", interrupt)

@@ -33,7 +33,7 @@ from bumplab.runs.store import find, load, load_or_train, recorded_folder, verif
 from bumplab.training.checkpoints import CHECKPOINT, resume, save_checkpoint
 from bumplab.training.device import pick_device, pick_precision
 from bumplab.training.loop import learning_rate, train, training_steps
-from bumplab.training.outcomes import MOMENTS, evaluate_final, layer_embedding, summary
+from bumplab.training.outcomes import MOMENTS, evaluate_final, layer_embedding
 from bumplab.training.settings import preset
 from bumplab.training.state import Interrupted, init_state, mean_target
 from bumplab.worlds.bumps import BumpWorld
@@ -157,7 +157,7 @@ def test_a_run_knows_what_it_drew_with_and_without_its_weights(tmp_path):
         torch.testing.assert_close(
             drawn.detections.centre, again[part].detections.centre, atol=0.02, rtol=0, equal_nan=True
         )
-        assert summary(drawn) == run.accuracy[part]
+        assert drawn.to_record() == run.accuracy[part]
 
 
 def test_a_run_may_be_kept_without_its_weights(tmp_path, done):

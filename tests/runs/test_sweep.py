@@ -203,7 +203,7 @@ def test_regions_are_columns_of_the_table(tmp_path):
         table = get(cells, tmp_path, regions={"left": "band_x(-1, 3.5)", "all": "band_x(-1, 99)", "none": "rim(0.5)"})
         assert list(table.status) == [status] * 2
         assert list(table["left.n"]) == [32] * 2 and list(table["all.joint"]) == list(table["seen.joint"])
-        found = load_or_train(cells[0], store=tmp_path).evaluations["seen"].in_region("band_x(-1, 3.5)", 8)
+        found = load_or_train(cells[0], store=tmp_path).evaluations["seen"].in_region("band_x(-1, 3.5)")
         assert table["left.x"][0] == found.accuracy("x").value
 
 

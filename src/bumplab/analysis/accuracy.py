@@ -27,29 +27,52 @@ class Evaluation:
 
     Attributes
     ----------
+    world : BumpWorld
+        Whose conditions they are, and whose images were asked for.
     mu : torch.Tensor, (n, 2)
-        The conditions asked for.
+        The conditions.
     detections : Detections
     error : torch.Tensor, (n, 2)
         Estimated minus true centre in pixels, the short way round on periodic worlds; NaN where undefined.
-    axis_category, category : torch.Tensor, (n, 2) and (n,), int64
-        Codes into :data:`CATEGORIES`, per axis and for the whole image.
+    axis_category : torch.Tensor, (n, 2), int64
+        Codes into :data:`CATEGORIES`, for each axis.
     """
 
+    world: BumpWorld
     mu: torch.Tensor
     detections: Detections
     error: torch.Tensor
     axis_category: torch.Tensor
-    category: torch.Tensor
 
     def __getitem__(self, rows: slice | torch.Tensor) -> Evaluation:
         """Return the part of it in `rows`: a slice, a mask (n,) or indices."""
-        found = Detections(self.detections.count[rows], self.detections.centre[rows])
-        return Evaluation(self.mu[rows], found, self.error[rows], self.axis_category[rows], self.category[rows])
+        detections = Detections(self.detections.count[rows], self.detections.centre[rows])
+        return Evaluation(self.world, self.mu[rows], detections, self.error[rows], self.axis_category[rows])
 
-    def in_region(self, where: Region | str, extent: float) -> Evaluation:
-        """Return the part of it in a region of a label space [0, extent)^2."""
-        return self[parse_region(where).contains(self.mu, extent)]
+    def in_region(self, region: Region | str) -> Evaluation:
+        """Return the part of it whose conditions lie in a region of its world's label space.
+
+        Raises
+        ------
+        BumplabError
+            If the region cannot be read, or there is none.
+
+        Examples
+        --------
+        >>> world = BumpWorld(size=8)
+        >>> evaluation = score_images(world.render(world.lattice()), world.lattice(), world)
+        >>> len(evaluation.in_region("band_x(2, 5)").mu)
+        16
+        """
+        where = parse_region(region)
+        if where is None:
+            raise BumplabError("Give a region, such as 'cross(13, 19)'; the evaluation itself holds all conditions.")
+        return self[where.contains(self.mu, self.world.extent)]
+
+    @property
+    def category(self) -> torch.Tensor:
+        """Codes of whole images into :data:`CATEGORIES`, (n,) int64: that of the worse axis."""
+        return self.axis_category.amin(1)
 
     @property
     def right(self) -> torch.Tensor:
@@ -80,10 +103,10 @@ class Evaluation:
 
         Examples
         --------
-        >>> world = World()
+        >>> world = BumpWorld()
         >>> mu = torch.tensor([[4.0, 4.0], [9.0, 9.0], [20.0, 20.0]])
-        >>> drawn = judge(world.render(torch.tensor([[4.0, 4.0], [9.0, 4.0], [20.0, 20.0]])), mu, world)
-        >>> drawn.rate_by(torch.tensor([1, 1, 3]), most=2).tolist()
+        >>> images = world.render(torch.tensor([[4.0, 4.0], [9.0, 4.0], [20.0, 20.0]]))
+        >>> score_images(images, mu, world).rate_by(torch.tensor([1, 1, 3]), most=2).tolist()
         [nan, 0.5, 1.0]
         """
         if key.shape != self.category.shape or key.is_floating_point() or (len(key) and key.min() < 0):
@@ -102,16 +125,67 @@ class Evaluation:
         """Return the share of images in each category."""
         return {name: float((self.category == code).float().mean()) for code, name in enumerate(CATEGORIES)}
 
+    def to_record(self) -> dict[str, float]:
+        """Return what a run keeps of it: accuracy, category rates and the number of images.
+
+        Returns
+        -------
+        dict
+            ``joint``, ``x``, ``y`` (see :meth:`accuracy`), one share for each of :data:`CATEGORIES`, all to six digits,
+            and ``n``.
+
+        Examples
+        --------
+        >>> world = BumpWorld()
+        >>> mu = torch.tensor([[4.0, 4.0], [9.0, 9.0]])
+        >>> score_images(world.render(torch.tensor([[4.0, 4.0], [9.0, 4.0]])), mu, world).to_record()
+        {'joint': 0.5, 'x': 1.0, 'y': 0.5, 'none': 0.0, 'several': 0.0, 'misplaced': 0.5, 'right': 0.5, 'n': 2}
+        """
+        shares = {which: self.accuracy(which).value for which in ("joint", "x", "y")} | self.category_rates()
+        return {name: round(share, 6) for name, share in shares.items()} | {"n": len(self.mu)}
+
+
+#: What training shows of a world, with the values that show all.
+_SHOWS_ALL = {"held_out": None, "fraction": 1.0, "subsample_region": None, "subsample_seed": 0}
+
 
 def concatenate(parts: Iterable[Evaluation]) -> Evaluation:
-    """Return several evaluations as one, in their order."""
+    """Return several evaluations as one, in their order.
+
+    Their worlds may differ in what training shows of them, as those of a study's seeds do; the world of the whole then
+    shows all.
+
+    Raises
+    ------
+    BumplabError
+        If there are none, or their worlds differ in anything else: a label, or a pixel of error, then means something
+        else in each.
+
+    Examples
+    --------
+    >>> world = BumpWorld(size=8)
+    >>> evaluation = score_images(world.render(world.lattice()), world.lattice(), world)
+    >>> len(concatenate([evaluation[:3], evaluation.in_region("band_x(2, 5)")]).mu)
+    19
+    """
     several = list(parts)
+    if not several:
+        raise BumplabError("There are no evaluations to concatenate: give one or more.")
+    worlds = [part.world for part in several]
+    for name in type(worlds[0]).model_fields.keys() - _SHOWS_ALL.keys():
+        values = {getattr(world, name): None for world in worlds}
+        if len(values) > 1:
+            raise BumplabError(
+                f"Evaluations of worlds with another {name} ({', '.join(map(str, values))}) do not make one: "
+                "concatenate those of each world."
+            )
+    world = worlds[0] if all(each == worlds[0] for each in worlds) else worlds[0].replace(**_SHOWS_ALL)
 
     def whole(name: str) -> torch.Tensor:
         return torch.cat([attrgetter(name)(part) for part in several])
 
-    found = Detections(whole("detections.count"), whole("detections.centre"))
-    return Evaluation(whole("mu"), found, whole("error"), whole("axis_category"), whole("category"))
+    detections = Detections(whole("detections.count"), whole("detections.centre"))
+    return Evaluation(world, whole("mu"), detections, whole("error"), whole("axis_category"))
 
 
 def score_images(images: torch.Tensor, mu: torch.Tensor, world: BumpWorld, tolerance: float = TOLERANCE) -> Evaluation:
@@ -135,7 +209,7 @@ def score_images(images: torch.Tensor, mu: torch.Tensor, world: BumpWorld, toler
     axis[missed] = CATEGORIES.index("misplaced")
     axis[found.count > most] = CATEGORIES.index("several")
     axis[found.count < least] = CATEGORIES.index("none")
-    return Evaluation(mu, found, error, axis, axis.amin(1))
+    return Evaluation(world, mu, found, error, axis)
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bumplab.runs.run import VERDICTS_FILE, WEIGHTS_FILE, Run
 from bumplab.runs.verification import Recomputation
-from bumplab.training.outcomes import evaluate_final, summary
+from bumplab.training.outcomes import evaluate_final
 
 #: One condition in 200: on another processor, an image at the edge of what is right may fall on its other side.
 WEIGHTS_TOLERANCE = 0.005
@@ -19,7 +19,7 @@ def recompute(run: Run) -> Iterator[Recomputation]:
     on the CPU, and have to come within :data:`WEIGHTS_TOLERANCE`.
     """
     if VERDICTS_FILE in run.files:
-        yield Recomputation("verdicts", {part: summary(result) for part, result in run.evaluations.items()})
+        yield Recomputation("verdicts", {part: result.to_record() for part, result in run.evaluations.items()})
     if WEIGHTS_FILE in run.files:
         again = evaluate_final(run.model(), run.settings)
-        yield Recomputation("weights", {part: summary(result) for part, result in again.items()}, WEIGHTS_TOLERANCE)
+        yield Recomputation("weights", {part: result.to_record() for part, result in again.items()}, WEIGHTS_TOLERANCE)

@@ -103,6 +103,6 @@ def _train_at_once(
         run_loop(states, places, ensemble.steps(), ensemble.measure, progress, ENSEMBLE_CHECKPOINT_SECONDS)
         found |= {state.settings.id: BumplabError(state.error) for state in states if state.error}
         well = [state for state in states if not state.error]
-        for state, drawn in zip(well, ensemble.drawn(well, MAX_EVALUATIONS), strict=True):
-            found[state.settings.id] = save(state, store, drawn)
+        for state, evaluations in zip(well, ensemble.evaluate(well, MAX_EVALUATIONS), strict=True):
+            found[state.settings.id] = save(state, store, evaluations)
     return found

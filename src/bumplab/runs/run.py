@@ -39,7 +39,7 @@ class Run:
     settings : Settings
     accuracy : dict
         ``seen`` and, where the world has any, ``unseen``: shares after training, see
-        :func:`bumplab.training.outcomes.score`.
+        :meth:`bumplab.analysis.accuracy.Evaluation.to_record`.
     provenance : dict
         Versions, device, precision, threads, how many runs trained as one, seconds of training for each, and date.
     """
@@ -98,7 +98,7 @@ class Run:
             centre = mu + error
             if world.periodic:
                 centre = centre.remainder(world.size)
-            found[part] = Evaluation(mu, Detections(count, centre), error, axis, axis.amin(1))
+            found[part] = Evaluation(world, mu, Detections(count, centre), error, axis)
         return found
 
     def embedding(self, moment: str) -> np.ndarray:

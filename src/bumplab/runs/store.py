@@ -43,7 +43,7 @@ from bumplab.runs.verification import Proof, prove
 from bumplab.training.checkpoints import CHECKPOINT, save_weights, snapshot_name
 from bumplab.training.device import device_name
 from bumplab.training.loop import train
-from bumplab.training.outcomes import MOMENTS, evaluate_final, layer_embedding, summary
+from bumplab.training.outcomes import MOMENTS, evaluate_final, layer_embedding
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
 
@@ -218,7 +218,7 @@ def save(state: TrainState, store: Path, drawn: dict[str, Evaluation], weights: 
     content = {
         "settings": settings.to_record(),
         "trainer": Settings.trainer_version,
-        "accuracy": {part: summary(result) for part, result in drawn.items()},
+        "accuracy": {part: result.to_record() for part, result in drawn.items()},
         "provenance": {
             "bumplab": bumplab.__version__,
             "python": platform.python_version(),

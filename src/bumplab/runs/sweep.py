@@ -232,10 +232,10 @@ def _known(wanted: Mapping[str, Settings], store: Path, regions: Regions) -> dic
 
 def _outcome(found: Run, status: str, regions: Regions) -> Outcome:
     provenance = {name: found.provenance[name] for name in ("device", "precision", "threads", "seconds")}
-    columns, extent = flatten(found.accuracy), found.settings.world.extent
+    columns = flatten(found.accuracy)
     whole = concatenate(found.evaluations.values()) if regions else None
     for name, where in regions.items():
-        part = whole.in_region(where, extent)
+        part = whole.in_region(where)
         columns |= {f"{name}.{which}": part.accuracy(which).value for which in ("joint", "x", "y")}
         columns[f"{name}.n"] = len(part.mu)
     return {**columns, **provenance, "status": status}

@@ -33,14 +33,13 @@ from .loop import (
     training_steps as training_steps,
 )
 from .outcomes import (
+    EMBEDDED_LAYER as EMBEDDED_LAYER,
     MAX_EVALUATIONS as MAX_EVALUATIONS,
     MOMENTS as MOMENTS,
     evaluate_final as evaluate_final,
     evaluate_model as evaluate_model,
     layer_embedding as layer_embedding,
     measure as measure,
-    score as score,
-    summary as summary,
 )
 from .settings import PRESETS as PRESETS, Settings as Settings, Steps as Steps, Training as Training, preset as preset
 from .state import (

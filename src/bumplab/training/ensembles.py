@@ -9,6 +9,7 @@ on a training state works on a member.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from bumplab.analysis.accuracy import Evaluation, score_images
 from bumplab.training.device import DTYPES
 from bumplab.training.loop import ema_decay, learning_rate, sample_conditions
-from bumplab.training.outcomes import summary
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
 
@@ -112,11 +112,11 @@ class Ensemble:
             step = self.states[0].step
             mu = torch.stack([sample_conditions(state) for state in self.states])
             images = world.render(mu.flatten(0, 1), sigma).unflatten(0, mu.shape[:2])
-            drawn = [
+            draws = [
                 diffusion.sample_timesteps_and_noise(own, state.generator)
                 for own, state in zip(images, self.states, strict=True)
             ]
-            t, eps = (torch.stack(parts) for parts in zip(*drawn, strict=True))
+            t, eps = (torch.stack(parts) for parts in zip(*draws, strict=True))
             x0, noise, when = images.flatten(0, 1), eps.flatten(0, 1), t.flatten()
             noisy = diffusion.add_noise(x0, noise, when).unflatten(0, mu.shape[:2])
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
@@ -135,29 +135,29 @@ class Ensemble:
             yield self.states
 
     @torch.no_grad()
-    def drawn(self, states: Sequence[TrainState], most: int) -> list[dict[str, Evaluation]]:
-        """Draw and judge images with averaged weights of some states, for at most `most` conditions of each part.
+    def evaluate(self, states: Sequence[TrainState], most: int) -> list[dict[str, Evaluation]]:
+        """Evaluate averaged weights of some states, for at most `most` conditions of ``seen`` and of ``unseen``.
 
         The images are those that :func:`bumplab.training.outcomes.evaluate_model` would make for each alone.
         """
-        found: list[dict[str, Evaluation]] = [{} for _ in states]
-        parts = [state.settings.world.condition_splits(most) for state in states]
+        evaluations: list[dict[str, Evaluation]] = [{} for _ in states]
+        splits = [state.settings.world.condition_splits(most) for state in states]
         for name in ("seen", "unseen"):
-            rows = [k for k, part in enumerate(parts) if name in part]
-            longest = max((len(parts[k][name]) for k in rows), default=1)
+            rows = [k for k, split in enumerate(splits) if name in split]
+            longest = max((len(splits[k][name]) for k in rows), default=1)
             for some in _split(rows, max(1, _IMAGES // longest)):
-                results = self._judged([states[k] for k in some], [parts[k][name] for k in some])
+                results = self._evaluate_conditions([states[k] for k in some], [splits[k][name] for k in some])
                 for k, result in zip(some, results, strict=True):
-                    found[k][name] = result
-        return found
+                    evaluations[k][name] = result
+        return evaluations
 
-    def _judged(self, states: Sequence[TrainState], mu: Sequence[torch.Tensor]) -> list[Evaluation]:
-        """Draw and judge the images of some states for conditions (n_k, 2), one set for each."""
+    def _evaluate_conditions(self, states: Sequence[TrainState], mu: Sequence[torch.Tensor]) -> list[Evaluation]:
+        """Evaluate some states for conditions (n_k, 2), one set for each."""
         diffusion, world, training = self.settings.diffusion, self.settings.world, self.settings.training
         size, longest = world.size, max(map(len, mu))
         chosen = [index for index, state in enumerate(self.states) if any(state is other for other in states)]
         weights = {name: stacked[chosen] for name, stacked in self.average.items()}
-        # Sets differ in length: the last condition of the short ones is drawn several times, and cut off again.
+        # Sets differ in length: the last condition of the short ones gets several images, of which the first is kept.
         padded = torch.stack([own[torch.arange(longest).clamp(max=len(own) - 1)] for own in mu]).to(self.device)
         noise = torch.zeros(len(mu), longest, 1, size, size)
         for own, condition in zip(noise, mu, strict=True):
@@ -171,21 +171,26 @@ class Ensemble:
         images = diffusion.sample(
             model, padded.flatten(0, 1), size, training.sampler_steps, noise=noise.flatten(0, 1)
         ).unflatten(0, padded.shape[:2])
+        worlds = [state.settings.world for state in states]
         results: list[Evaluation] = [None for _ in states]
-        for sigma in {state.settings.world.sigma for state in states}:  # one search for all of one sigma
-            same = [k for k, state in enumerate(states) if state.settings.world.sigma == sigma]
-            asked = [mu[k].to(self.device) for k in same]
-            drawn = torch.cat([images[k, : len(mu[k])] for k in same])
-            judged = score_images(drawn, torch.cat(asked), states[same[0]].settings.world)
-            for k, stop in zip(same, torch.tensor([len(mu[k]) for k in same]).cumsum(0).tolist(), strict=True):
-                results[k] = judged[stop - len(mu[k]) : stop]
+        for sigma in {world.sigma for world in worlds}:  # one search for all of one sigma
+            same = [k for k, world in enumerate(worlds) if world.sigma == sigma]
+            conditions = torch.cat([mu[k] for k in same]).to(self.device)
+            together = score_images(torch.cat([images[k, : len(mu[k])] for k in same]), conditions, worlds[same[0]])
+            start = 0
+            for k in same:
+                own = together[start : start + len(mu[k])]
+                results[k] = dataclasses.replace(own, world=worlds[k])
+                start += len(mu[k])
         return results
 
     def measure(self, states: Sequence[TrainState]) -> list[dict[str, Any]]:
         """Return what :func:`bumplab.training.outcomes.measure` returns, for some of the states."""
-        drawn = self.drawn(states, self.settings.training.evaluate_on)
-        scores = [{name: summary(part) for name, part in parts.items()} for parts in drawn]
-        return [{"step": state.step, **score} for state, score in zip(states, scores, strict=True)]
+        evaluations = self.evaluate(states, self.settings.training.evaluate_on)
+        return [
+            {"step": state.step} | {name: evaluation.to_record() for name, evaluation in parts.items()}
+            for state, parts in zip(states, evaluations, strict=True)
+        ]
 
 
 def _stack(modules: Sequence[nn.Module]) -> Stack:

@@ -116,7 +116,7 @@ def run_loop(
     states: Sequence[TrainState],
     folders: Sequence[Path],
     loop: Iterator[Any],
-    measured: Callable[[Sequence[TrainState]], list[dict[str, Any]]],
+    measure_all: Callable[[Sequence[TrainState]], list[dict[str, Any]]],
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> None:
@@ -131,7 +131,7 @@ def run_loop(
         Where their checkpoints and snapshots go.
     loop : iterator
         Advances all of them by one optimiser step at a time.
-    measured : callable
+    measure_all : callable
         Takes states and returns what :func:`~bumplab.training.outcomes.measure` does for each.
     progress, checkpoint_seconds
         See :func:`train`.
@@ -163,7 +163,7 @@ def run_loop(
                     save_snapshot(state, folder)
             if training.evaluate_every and (step % training.evaluate_every == 0 or step == training.steps):
                 paused = time.monotonic()
-                for (state, _), entry in zip(well, measured([state for state, _ in well]), strict=True):
+                for (state, _), entry in zip(well, measure_all([state for state, _ in well]), strict=True):
                     state.history["accuracy"].append(entry)
                 begun += time.monotonic() - paused
             if interrupted() or time.monotonic() - saved > checkpoint_seconds:

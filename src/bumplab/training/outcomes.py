@@ -15,6 +15,36 @@ from bumplab.common.errors import BumplabError
 from bumplab.models.unet import UNet
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
+from bumplab.worlds.bumps import BumpWorld
+
+#: Timesteps at which a run keeps the embedding of layer 4, see :func:`layer_embedding`.
+MOMENTS = ("first", "last")
+EMBEDDED_LAYER = "attention2"  # layer 4
+#: The final accuracy is measured on at most this many conditions, evenly spread.
+MAX_EVALUATIONS = 4096
+
+
+def evaluate_model(model: UNet, settings: Settings, conditions: torch.Tensor) -> Evaluation:
+    """Generate one image for each condition with the sampler of the settings, and judge it.
+
+    Every measurement of accuracy is this one: during training, after it, and when a record is verified.
+
+    Parameters
+    ----------
+    model : UNet
+    settings : Settings
+        Of the model's run: its world, its diffusion, and the number of sampler steps.
+    conditions : torch.Tensor, (n, 2)
+        In pixels, on the model's device.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> settings = preset("smoke")
+    >>> evaluate_model(UNet(settings.model), settings, settings.world.lattice()[:4]).accuracy().n
+    4
+    """
+    return evaluate(model, settings.world, settings.diffusion, conditions, settings.training.sampler_steps)
 
 
 def measure(state: TrainState) -> dict[str, Any]:
@@ -22,49 +52,42 @@ def measure(state: TrainState) -> dict[str, Any]:
 
     Returns
     -------
-    dict with ``step``, ``seen`` and, where the world has any, ``unseen``; the last two as in :func:`score`.
+    dict
+        ``step``, ``seen`` and, where the world has any, ``unseen``; the last two as
+        :meth:`~bumplab.analysis.accuracy.Evaluation.to_record` writes them.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> from bumplab.training.state import init_state
+    >>> sorted(measure(init_state(preset("smoke", world={"held_out": "cross(13, 19)"}), "cpu")))
+    ['seen', 'step', 'unseen']
     """
-    parts = state.settings.world.condition_splits(state.settings.training.evaluate_on)
-    scores = {name: score(state.ema_model, state.settings, mu.to(state.device)) for name, mu in parts.items()}
-    return {"step": state.step, **scores}
-
-
-def score(model: UNet, settings: Settings, mu: torch.Tensor) -> dict[str, float]:
-    """Return accuracy (``joint``, ``x``, ``y``), the share of each category, and ``n``, on conditions `mu` (n, 2)."""
-    return summary(evaluate_model(model, settings, mu))
-
-
-def evaluate_model(model: UNet, settings: Settings, mu: torch.Tensor) -> Evaluation:
-    """Draw one image for each condition `mu` (n, 2), as every measurement of accuracy does, and judge it."""
-    return evaluate(model, settings.world, settings.diffusion, mu, settings.training.sampler_steps)
-
-
-def summary(result: Evaluation) -> dict[str, float]:
-    """Return what :func:`score` says of images that were judged, shares to six digits."""
-    accuracy = {which: result.accuracy(which).value for which in ("joint", "x", "y")}
-    return {name: round(share, 6) for name, share in (accuracy | result.category_rates()).items()} | {
-        "n": len(result.mu)
+    splits = state.settings.world.condition_splits(state.settings.training.evaluate_on)
+    evaluations = {
+        name: evaluate_model(state.ema_model, state.settings, mu.to(state.device)) for name, mu in splits.items()
     }
-
-
-#: When layer 4 is asked for its code, see :func:`layer_embedding`.
-MOMENTS = ("first", "last")
-#: The final accuracy is measured on at most this many conditions, evenly spread.
-MAX_EVALUATIONS = 4096
+    return {"step": state.step} | {name: evaluation.to_record() for name, evaluation in evaluations.items()}
 
 
 def evaluate_final(model: UNet, settings: Settings, device: torch.device | str = "cpu") -> dict[str, Evaluation]:
-    """Draw and judge images after training for ``seen`` and ``unseen`` conditions, at most 4,096 of each."""
-    return {
-        name: evaluate_model(model, settings, mu.to(device))
-        for name, mu in settings.world.condition_splits(MAX_EVALUATIONS).items()
-    }
+    """Evaluate a trained network for ``seen`` and ``unseen`` conditions, at most 4,096 of each.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> settings = preset("smoke", world={"size": 16, "held_out": "band_x(3, 5)"})
+    >>> {name: len(part.mu) for name, part in evaluate_final(UNet(settings.model), settings).items()}
+    {'seen': 240, 'unseen': 16}
+    """
+    splits = settings.world.condition_splits(MAX_EVALUATIONS)
+    return {name: evaluate_model(model, settings, mu.to(device)) for name, mu in splits.items()}
 
 
 def layer_embedding(model: UNet, settings: Settings, moment: str) -> np.ndarray:
     """Return the first eight principal components of layer 4, over the conditions whose centre is in the window.
 
-    Of a finer lattice than 64 x 64, every second value along an axis, or every third, and so on, so that 64 are enough.
+    Of an axis with more than 64 values it takes every second one, or every third, and so on: at most 64.
 
     Parameters
     ----------
@@ -82,12 +105,27 @@ def layer_embedding(model: UNet, settings: Settings, moment: str) -> np.ndarray:
     ------
     BumplabError
         For another moment.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> settings = preset("smoke", world={"size": 16})
+    >>> layer_embedding(UNet(settings.model), settings, "first").shape
+    (16, 16, 8)
     """
     if moment not in MOMENTS:
         raise BumplabError(f"There is no moment {moment!r}: use {' or '.join(MOMENTS)}.")
-    world, t = settings.world, 0 if moment == "last" else settings.diffusion.timesteps - 1
-    inside = [values[world.in_window(values)] for values in map(world.axis, (0, 1))]
-    x, y = (values[:: math.ceil(len(values) / 64)] for values in inside)
-    asked = model, world, settings.diffusion, torch.cartesian_prod(x, y)
-    (said,) = record_activations(*asked, (4,), t=t, steps=settings.training.sampler_steps).values()
-    return pca(said.numpy().reshape(len(x), len(y), -1), 8).astype(np.float32)
+    world, diffusion, steps = settings.world, settings.diffusion, settings.training.sampler_steps
+    t = 0 if moment == "last" else diffusion.timesteps - 1
+    x, y = (_window_axis(world, which) for which in (0, 1))
+    conditions = torch.cartesian_prod(x, y)
+    cache = record_activations(model, world, diffusion, conditions, layers=[EMBEDDED_LAYER], t=t, steps=steps)
+    grid = cache[EMBEDDED_LAYER].unflatten(0, (len(x), len(y)))  # (n_x, n_y, D)
+    return pca(grid.numpy(), components=8).astype(np.float32)
+
+
+def _window_axis(world: BumpWorld, which: int, most: int = 64) -> torch.Tensor:
+    """Return at most `most` evenly spaced lattice coordinates in the window, along x (0) or y (1)."""
+    values = world.axis(which)
+    values = values[world.in_window(values)]
+    return values[:: math.ceil(len(values) / most)]
