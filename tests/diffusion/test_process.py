@@ -265,6 +265,20 @@ def test_sampling_starts_from_the_noise_given():
     assert torch.equal(Diffusion().sample(network, mu, 8, 5, noise=noise), drawn)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_a_sample_is_the_end_of_its_trajectory(steps):
+    mu, noise = torch.rand(3, 2), torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    trajectory = [x for x, _ in Diffusion().sample_trajectory(network, mu, 8, steps, noise=noise)]
+    assert len(trajectory) == steps
+    assert torch.equal(Diffusion().sample(network, mu, 8, steps, noise=noise), trajectory[-1])
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_a_sampler_without_a_step_is_refused(steps):
+    with pytest.raises(BumplabError, match=rf"^A sampler takes 1 step or more, got {steps}\.$"):
+        Diffusion().sample(network, torch.rand(3, 2), 8, steps)
+
+
 def test_clipping_keeps_the_predicted_image_in_range():
     sampling = Diffusion().sample_trajectory(lambda x, t, mu: torch.zeros_like(x), torch.zeros(2, 2), 8, 10)
     assert all(x0.abs().max() <= 1 for _, x0 in sampling)

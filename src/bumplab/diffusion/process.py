@@ -7,7 +7,6 @@ any number of steps.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ import torch
 from pydantic import Field
 
 from bumplab.common.config import FrozenConfig
+from bumplab.common.errors import BumplabError
 from bumplab.diffusion.schedules import log_alpha_bar_table
 
 #: A network, or a function in its place: noisy images x (n, 1, N, N), timesteps t (n,), conditions mu (n, 2) to output.
@@ -231,16 +231,18 @@ class Diffusion(FrozenConfig):
     def sampling_timesteps(self, steps: int) -> torch.Tensor:
         """Return `steps` + 1 timesteps from T-1 (pure noise) down to -1 (clean), evenly spaced, real-valued.
 
-        Parameters
-        ----------
-        steps : int
-            Calls of the network, 1 or more.
+        Raises
+        ------
+        BumplabError
+            For less than one step.
 
         Examples
         --------
-        >>> Diffusion().sampling_timesteps(4).tolist()
+        >>> Diffusion(timesteps=1000).sampling_timesteps(4).tolist()
         [999.0, 749.0, 499.0, 249.0, -1.0]
         """
+        if steps < 1:
+            raise BumplabError(f"A sampler takes 1 step or more, got {steps}.")
         return torch.linspace(self.timesteps - 1, -1, steps + 1, dtype=torch.float64)
 
     @torch.no_grad()
@@ -296,13 +298,16 @@ class Diffusion(FrozenConfig):
             x, x0 = self.step(model(x, t, mu).float(), x, t, s, eta, randn() if eta > 0 else None, clip)
             yield x, x0
 
-    def sample(self, *args: Any, **keywords: Any) -> torch.Tensor:
+    def sample(self, *args, **keywords) -> torch.Tensor:
         """Return the images (n, 1, N, N) at the end of :meth:`sample_trajectory`, which takes the same arguments.
 
         Examples
         --------
-        >>> grey = lambda x, t, mu: torch.full_like(x, 0.5)
-        >>> Diffusion(prediction_type="x0").sample(grey, torch.zeros(1, 2), size=8, steps=3).unique().tolist()
-        [0.5]
+        >>> mu = torch.tensor([[2.0, 3.0]])
+        >>> Diffusion(prediction_type="x0").sample(lambda x, t, mu: torch.zeros_like(x), mu, size=4, steps=3).norm()
+        tensor(0.)
         """
-        return deque(self.sample_trajectory(*args, **keywords), maxlen=1)[0][0]
+        images = torch.empty(0)
+        for x, _ in self.sample_trajectory(*args, **keywords):
+            images = x
+        return images
