@@ -190,26 +190,26 @@ def concatenate(parts: Iterable[Evaluation]) -> Evaluation:
 
 def score_images(images: torch.Tensor, mu: torch.Tensor, world: BumpWorld, tolerance: float = TOLERANCE) -> Evaluation:
     """Judge images (n, 1, N, N) made for conditions `mu` (n, 2); `tolerance` is in pixels, per axis."""
-    found = detect(images, world)
-    mu = mu.to(found.centre.device)
+    detections = detect(images, world)
+    mu = mu.to(detections.centre.device)
     if world.kind == "bump+stripes":  # bumps where both labels are in the window, stripes for the others
-        shown = world.in_window(mu).float()
-        single = shown.prod(1) == 0
+        visible = world.in_window(mu).float()
+        single = visible.prod(1) == 0
         stripes = detect_stripes(world.brightness(images[single].float()), world)
-        found.count[single], found.centre[single] = stripes.count, stripes.centre
+        detections.count[single], detections.centre[single] = stripes.count, stripes.centre
     else:
-        shown = torch.stack([world.profile(mu[:, k], k).amax(1) for k in (0, 1)], 1)
+        visible = torch.stack([world.profile(mu[:, k], k).amax(1) for k in (0, 1)], 1)
     if world.kind == "bump":
-        shown = shown.prod(1, keepdim=True).expand(-1, 2)
+        visible = visible.prod(1, keepdim=True).expand(-1, 2)
     # A peak near one half is at the edge of what counts as shown: the image may then be seen either way.
-    least, most = (shown >= 0.55).long(), (shown >= 0.45).long()
-    error = world.wrap(found.centre - mu)
-    missed = (found.count > 0) & (error.abs() > tolerance)
-    axis = torch.full_like(found.count, CATEGORIES.index("right"))
+    least, most = (visible >= 0.55).long(), (visible >= 0.45).long()
+    error = world.wrap(detections.centre - mu)
+    missed = (detections.count > 0) & (error.abs() > tolerance)
+    axis = torch.full_like(detections.count, CATEGORIES.index("right"))
     axis[missed] = CATEGORIES.index("misplaced")
-    axis[found.count > most] = CATEGORIES.index("several")
-    axis[found.count < least] = CATEGORIES.index("none")
-    return Evaluation(world, mu, found, error, axis)
+    axis[detections.count > most] = CATEGORIES.index("several")
+    axis[detections.count < least] = CATEGORIES.index("none")
+    return Evaluation(world, mu, detections, error, axis)
 
 
 def evaluate(

@@ -167,10 +167,10 @@ class BumpWorld(FrozenConfig):
         >>> world.held_out, world.seen()[:, 0].unique().tolist()
         (~band_x(0, 2), [1.0])
         """
-        shown = parse_region(region)
-        if shown is None:
+        where = parse_region(region)
+        if where is None:
             raise BumplabError("Give the region to show, such as 'box(0, 8, 0, 8)'; a new world shows all.")
-        return self.replace(held_out=~shown)
+        return self.replace(held_out=~where)
 
     def condition_splits(self, n: int) -> dict[str, torch.Tensor]:
         """Return at most `n` conditions of each of :meth:`seen` and :meth:`unseen` that has any, by those names."""
