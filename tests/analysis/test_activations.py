@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bumplab.analysis.activations import record_activations, to_grid
+from bumplab.analysis.activations import lattice_activations, record_activations, to_grid
 from bumplab.analysis.patching import patch_activations
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.process import Diffusion
@@ -121,3 +121,14 @@ def test_impossible_questions_are_refused(model, options, message):
 def test_diffusion_is_that_of_the_run(model):
     with pytest.raises(BumplabError, match="0 to 9,? got 50|0 to 9, got 50"):
         record_activations(model, WORLD, Diffusion(timesteps=10), MU, t=50)
+
+
+def test_the_lattice_has_what_each_of_its_conditions_has_alone(model):
+    grids = lattice_activations(model, WORLD, DIFFUSION, [2, "head"], t=500.0, steps=2)
+    assert list(grids) == ["attention1", "head"]
+    for column, row in ((0, 0), (3, 1), (7, 3)):
+        mu = torch.tensor([[WORLD.axis(0)[column], WORLD.axis(1)[row]]])
+        alone = record_activations(model, WORLD, DIFFUSION, mu, [2, "head"], t=500.0, steps=2)
+        for name, grid in grids.items():
+            assert grid.shape[:2] == (8, 4)
+            torch.testing.assert_close(torch.from_numpy(grid[column, row]), alone[name][0])

@@ -6,7 +6,12 @@ from .accuracy import (
     evaluate as evaluate,
     score_images as score_images,
 )
-from .activations import Noise as Noise, record_activations as record_activations, to_grid as to_grid
+from .activations import (
+    Noise as Noise,
+    lattice_activations as lattice_activations,
+    record_activations as record_activations,
+    to_grid as to_grid,
+)
 from .baselines import (
     BASELINES as BASELINES,
     COPY_TOLERANCE as COPY_TOLERANCE,

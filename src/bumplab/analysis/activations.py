@@ -9,8 +9,9 @@ knows comes from the condition.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from bumplab.common.errors import BumplabError
@@ -141,3 +142,33 @@ def to_grid(representation: torch.Tensor, world: BumpWorld) -> torch.Tensor:
             f"got {len(representation)}."
         )
     return representation.unflatten(0, (rows, columns)).transpose(0, 1)
+
+
+def lattice_activations(
+    model: UNet, world: BumpWorld, diffusion: Diffusion, layers: Iterable[int | str] = (4,), **options: Any
+) -> dict[str, np.ndarray]:
+    """Return what layers put out for every condition of a world's lattice, in the shape of the lattice.
+
+    Parameters
+    ----------
+    model, world, diffusion, layers
+        As for :func:`record_activations`.
+    **options
+        Its other options, such as ``t=999.0`` or ``noise="independent"``.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, (n_x, n_y, D), float32
+        Name of the layer to its outputs, x first.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> settings = preset("smoke", world={"spacing": (4, 2)})
+    >>> model = UNet(settings.model)
+    >>> outputs = lattice_activations(model, settings.world, settings.diffusion, [4], steps=1)
+    >>> {name: output.shape for name, output in outputs.items()}
+    {'attention2': (8, 16, 64)}
+    """
+    outputs = record_activations(model, world, diffusion, world.lattice(), layers, **options)
+    return {name: to_grid(output, world).numpy() for name, output in outputs.items()}
