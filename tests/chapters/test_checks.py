@@ -71,6 +71,19 @@ def test_a_parameter_is_held_against_others():
         check(40, checks.above("sizes"), sizes=[16, 40])
 
 
+def test_shares_are_as_many_numbers_of_sites_on_the_smallest_lattice():
+    sizes = [8, 100]  # 64 sites: a step of a share is 1 / 64
+    for right in ([0.03, 0.06], [0.03, 0.03, 1], [0.5, 1]):
+        assert check(right, checks.shares(2, sizes="sides"), sides=sizes) == right
+    assert check([0.1, 0.101], checks.shares(2), sides=sizes) == [0.1, 0.101]
+    for wrong in ([0.1, 0.101], [0.001, 0.5]):
+        with pytest.raises(ParameterError, match="must be shares that make different numbers of sites, each 1 or more"):
+            check(wrong, checks.shares(2, sizes="sides"), sides=sizes)
+    for wrong in ([0.1], [0.1, 0.1], [], [0.1, 1.5], [0.0, 0.1], ["a", 0.1]):
+        with pytest.raises(ParameterError, match="must be a list of 2 different numbers or more above 0 and at most 1"):
+            check(wrong, checks.shares(2, sizes="sides"), sides=sizes)
+
+
 def test_joined_checks_are_asked_in_their_order():
     how = checks.between(1, 13) & checks.other_than("later") & checks.at_least(4)
     assert check(5, how, later=11) == 5

@@ -26,6 +26,7 @@ from .checks import (
     numbers as numbers,
     other_than as other_than,
     region_text as region_text,
+    shares as shares,
     within as within,
 )
 from .claims import (

@@ -199,6 +199,34 @@ def numbers(each: Check | None = None, least: int = 1, ascending: bool = False, 
     return Check(holds, " ".join([f"a list of {words}", " and ".join(part.words for part in parts)]).strip())
 
 
+def shares(least: int = 1, sizes: str = "") -> Check:
+    """Allow a list of shares of a lattice, each above 0 and at most 1.
+
+    Parameters
+    ----------
+    least : int
+        How many different ones there are at least.
+    sizes : str, optional
+        The name of a parameter that lists sides n of square lattices. Different shares must then be different numbers
+        of sites, and none of them 0, on each: those that round to the same number would be the same experiment.
+
+    Examples
+    --------
+    >>> shares(2).words
+    'a list of 2 different numbers or more above 0 and at most 1'
+    >>> shares(2, sizes="sizes").others[-1].words
+    "shares that make different numbers of sites, each 1 or more, on all of parameter 'sizes'"
+    """
+
+    def differ(value: Any, params: SimpleNamespace) -> bool:
+        counts = {round(share * min(getattr(params, sizes)) ** 2) for share in value} - {0}
+        return len(counts) == len(set(value))
+
+    listed = numbers(above(0) & at_most(1), least=least)
+    words = f"shares that make different numbers of sites, each 1 or more, on all of parameter {sizes!r}"
+    return listed & Check(differ, words) if sizes else listed
+
+
 def containing(item: Any) -> Check:
     """Allow lists with `item` among their values.
 
