@@ -298,7 +298,7 @@ class Diffusion(FrozenConfig):
             x, x0 = self.step(model(x, t, mu).float(), x, t, s, eta, randn() if eta > 0 else None, clip)
             yield x, x0
 
-    def sample(self, *args, **keywords) -> torch.Tensor:
+    def sample(self, *args: Any, **keywords: Any) -> torch.Tensor:
         """Return the images (n, 1, N, N) at the end of :meth:`sample_trajectory`, which takes the same arguments.
 
         Examples
