@@ -17,19 +17,18 @@ from scipy.spatial import cKDTree
 
 from bumplab.common.errors import BumplabError
 from bumplab.figures.maps import link_map
-from bumplab.percolation.clusters import _grow, _space, fill_lattice, first_wraps, first_wraps_of_discs, label_clusters
+from bumplab.percolation._union_find import allocate, fill_sites
+from bumplab.percolation.clusters import fill_lattice, first_wraps, first_wraps_of_discs, label_clusters
 from bumplab.percolation.curves import binomial_weights, percolation_curves
 from bumplab.percolation.links import link_radius, neighbour_offsets, offsets_within, overlap, rendered_overlap, shells
+from bumplab.percolation.scaling import collapse, collapse_error, extrapolate
 from bumplab.percolation.thresholds import (
     CRITICAL_DEGREE,
     CRITICAL_WRAPPING,
     Estimate,
     WrappingSample,
-    collapse,
-    collapse_error,
     crossing,
     estimate_threshold,
-    extrapolate,
     sample_disc_wrapping,
     sample_wrapping,
     thresholds_by_reach,
@@ -156,7 +155,7 @@ def test_an_open_lattice_is_crossed_when_one_cluster_comes_to_opposite_edges(cou
 def test_a_race_stops_when_clusters_have_gone_round():
     steps, order = shells(2), np.arange(400)
     for _ in range(20):
-        first = _grow(order, 20, 20, steps, True, True, *_space(400, True))[3]
+        first = fill_sites(order, 20, 20, steps, True, True, *allocate(400, True))[3]
         assert (
             sorted(order) == list(range(400)) and (fill_lattice(order, (20, 20), steps).spanning_counts == first).all()
         )

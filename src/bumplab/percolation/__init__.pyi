@@ -35,19 +35,21 @@ from .onset import (
     mantel_haenszel_difference as mantel_haenszel_difference,
     onsets as onsets,
 )
-from .thresholds import (
+from .scaling import (
     BETA as BETA,
-    CRITICAL_DEGREE as CRITICAL_DEGREE,
-    CRITICAL_WRAPPING as CRITICAL_WRAPPING,
     GAMMA as GAMMA,
     NU as NU,
-    Estimate as Estimate,
-    WrappingSample as WrappingSample,
     collapse as collapse,
     collapse_error as collapse_error,
+    extrapolate as extrapolate,
+)
+from .thresholds import (
+    CRITICAL_DEGREE as CRITICAL_DEGREE,
+    CRITICAL_WRAPPING as CRITICAL_WRAPPING,
+    Estimate as Estimate,
+    WrappingSample as WrappingSample,
     crossing as crossing,
     estimate_threshold as estimate_threshold,
-    extrapolate as extrapolate,
     sample_disc_wrapping as sample_disc_wrapping,
     sample_wrapping as sample_wrapping,
     thresholds_by_reach as thresholds_by_reach,

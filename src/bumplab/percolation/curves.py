@@ -34,6 +34,13 @@ class PercolationCurves:
         Probability that a cluster goes all the way along x, see :class:`bumplab.percolation.clusters.Growth`.
     shape : (int, int)
         Columns and rows.
+
+    Examples
+    --------
+    >>> steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+    >>> curves = percolation_curves(8, steps, [0.0, 0.5, 1.0], realisations=5)
+    >>> curves.share.shape, curves.clusters[:, [0, -1]].mean(axis=0).tolist()  # no cluster, and one on 64 sites
+    ((5, 3), [0.0, 0.015625])
     """
 
     p: np.ndarray
@@ -44,11 +51,35 @@ class PercolationCurves:
     shape: tuple[int, int]
 
     def mean(self, name: str) -> np.ndarray:
-        """Return the mean over realisations of one of the curves, (k,)."""
+        """Return the mean over realisations of one of the curves, (k,).
+
+        Parameters
+        ----------
+        name : {"share", "susceptibility", "clusters", "crossing"}
+
+        Examples
+        --------
+        >>> steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+        >>> percolation_curves(8, steps, [0.0, 1.0], realisations=5).mean("share").tolist()
+        [0.0, 1.0]
+        """
         return getattr(self, name).mean(axis=0)
 
     def interval(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the 95 % Student interval of that mean, (k,) each."""
+        """Return the ends of the 95 % Student interval of that mean, (k,) each.
+
+        Parameters
+        ----------
+        name : {"share", "susceptibility", "clusters", "crossing"}
+
+        Examples
+        --------
+        >>> steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+        >>> curves = percolation_curves(8, steps, [0.5], realisations=5)
+        >>> low, high = curves.interval("share")
+        >>> bool(low < curves.mean("share") < high)
+        True
+        """
         values = getattr(self, name)
         half = stats.t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / np.sqrt(len(values))
         return values.mean(axis=0) - half, values.mean(axis=0) + half
@@ -76,10 +107,21 @@ def percolation_curves(
         2 or more.
     seed : int
 
+    Returns
+    -------
+    PercolationCurves
+
     Raises
     ------
     BumplabError
-        If a share lies outside of 0 to 1, or the neighbourhood does not fit the lattice.
+        If a share lies outside of 0 to 1, there are fewer than two realisations, or the neighbourhood does not fit the
+        lattice.
+
+    Examples
+    --------
+    >>> steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+    >>> percolation_curves(16, steps, [0.2, 0.9], realisations=5).mean("crossing").round(2).tolist()
+    [0.0, 1.0]
     """
     shape = tuple(np.broadcast_to(shape, 2).tolist())
     p, sites, rng = np.asarray(p, dtype=float), shape[0] * shape[1], np.random.default_rng(seed)
@@ -100,6 +142,26 @@ def binomial_weights(sites: int, p: np.ndarray) -> csr_array:
     """Return the probabilities (k, sites + 1) of every number of filled sites, for filling each with probability p.
 
     What lies more than eight standard deviations from the mean is left out; rows sum to 1.
+
+    Parameters
+    ----------
+    sites : int
+    p : array (k,)
+        0 to 1.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, (k, sites + 1)
+
+    Raises
+    ------
+    BumplabError
+        If a probability lies outside of 0 to 1.
+
+    Examples
+    --------
+    >>> binomial_weights(2, np.array([0.5])).toarray().round(4).tolist()
+    [[0.25, 0.5, 0.25]]
     """
     p = np.asarray(p, dtype=float)
     if p.ndim != 1 or not ((0 <= p) & (p <= 1)).all():

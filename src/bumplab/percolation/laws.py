@@ -31,6 +31,12 @@ class Law:
         Values of the parameter.
     predicted : array (k, s)
         The share for each value and each sigma; 0 where one image does, infinity where not even all of them do.
+
+    Examples
+    --------
+    >>> law = number_law(BumpWorld(), sigmas=[1.0, 2.0], counts=[256])
+    >>> law.parameter, law.predicted.tolist()
+    ('images', [[0.25, 0.25]])
     """
 
     name: str
@@ -63,35 +69,83 @@ def percolation_law(
         Random orders of the images.
     pixels : bool
         Links of rendered bumps instead of ideal ones, see :func:`bumplab.percolation.links.neighbour_offsets`.
+
+    Returns
+    -------
+    Law
+
+    Raises
+    ------
+    BumplabError
+        If a theta is not between 0 and 1.
+
+    Examples
+    --------
+    >>> law = percolation_law(BumpWorld(size=16), sigmas=[1.0, 3.0], thetas=[0.5], draws=3)
+    >>> law.predicted.shape, bool(law.predicted[0, 0] > law.predicted[0, 1])  # wide bumps need fewer images
+    ((1, 2), True)
     """
     shape, rng = (len(world.axis(0)), len(world.axis(1))), np.random.default_rng(seed)
     sites = shape[0] * shape[1]
     orders = [rng.permutation(sites) for _ in range(draws)]
-    known: dict[bytes, float] = {}
+    cache: dict[bytes, float] = {}
 
     def threshold(sigma: float, theta: float) -> float:
         steps = neighbour_offsets(world.replace(sigma=sigma), theta, pixels)
         key = steps.tobytes()
-        if key not in known:
+        if key not in cache:
             first = [fill_lattice(order, shape, steps, world.periodic).spanning_counts for order in orders]
-            known[key] = float(np.median(first)) / sites
-        return known[key] if known[key] <= 1 else float("inf")
+            cache[key] = float(np.median(first)) / sites
+        return cache[key] if cache[key] <= 1 else float("inf")
 
     predicted = np.array([[threshold(sigma, theta) for sigma in sigmas] for theta in thetas])
     return Law("percolation, pixels" if pixels else "percolation", "theta", np.asarray(thetas, dtype=float), predicted)
 
 
 def number_law(world: BumpWorld, sigmas: Sequence[float], counts: Sequence[float]) -> Law:
-    """Predict that accuracy sets in at a fixed number of images, whatever their width."""
+    """Predict that accuracy sets in at a fixed number of images, whatever their width.
+
+    Parameters
+    ----------
+    world : BumpWorld
+        Its lattice.
+    sigmas : sequence of float
+    counts : sequence of float
+        Numbers of images.
+
+    Returns
+    -------
+    Law
+
+    Examples
+    --------
+    >>> number_law(BumpWorld(), sigmas=[1.0], counts=[512, 2000]).predicted.tolist()  # a lattice of 1,024
+    [[0.5], [inf]]
+    """
     values = np.asarray(counts, dtype=float)
     share = values / len(world.lattice())
     return Law("number", "images", values, np.repeat(np.where(share <= 1, share, np.inf)[:, None], len(sigmas), 1))
 
 
 def distance_to_training(world: BumpWorld, shown: torch.Tensor | None = None) -> np.ndarray:
-    """Return the distance of every condition of the lattice to the nearest shown one, (n,), in pixels.
+    """Return the distance of every condition of the lattice to the nearest one in training.
 
-    `shown` (m, 2) are the shown conditions; unless given, those of :meth:`bumplab.worlds.bumps.BumpWorld.seen`.
+    Parameters
+    ----------
+    world : BumpWorld
+    shown : torch.Tensor, (m, 2), optional
+        Conditions in training; unless given, those of :meth:`bumplab.worlds.bumps.BumpWorld.seen`.
+
+    Returns
+    -------
+    array (n,), float64
+        In pixels, on a periodic world the short way round; rows are those of
+        :meth:`bumplab.worlds.bumps.BumpWorld.lattice`.
+
+    Examples
+    --------
+    >>> distance_to_training(BumpWorld(size=4), torch.tensor([[0.0, 0.0]]))[:4].tolist()
+    [0.0, 1.0, 2.0, 3.0]
     """
     shown = world.seen() if shown is None else shown
     tree = cKDTree(shown.double().numpy(), boxsize=world.size if world.periodic else None)
@@ -107,8 +161,25 @@ def distance_law(
 
     Parameters
     ----------
+    world : BumpWorld
+        Its lattice.
+    sigmas : sequence of float
+        In pixels.
     distances : sequence of float
         In units of sigma.
+    draws : int
+        Random orders of the images.
+    seed : int
+
+    Returns
+    -------
+    Law
+
+    Examples
+    --------
+    >>> law = distance_law(BumpWorld(size=8), sigmas=[1.0, 2.0], distances=[1.0], draws=2)
+    >>> bool(law.predicted[0, 0] > law.predicted[0, 1])  # twice the distance takes fewer images
+    True
     """
     mu, rng = world.lattice(), np.random.default_rng(seed)
     counts = np.unique(np.geomspace(1, len(mu), 60).round().astype(int))
@@ -117,9 +188,9 @@ def distance_law(
         order = rng.permutation(len(mu))
         mean += [distance_to_training(world, mu[order[:n]]).mean() / draws for n in counts]
     values = np.asarray(distances, dtype=float)
-    asked = np.outer(values, sigmas)
-    share = np.exp(np.interp(asked, mean[::-1], np.log(counts / len(mu))[::-1]))
-    return Law("distance", "distance / sigma", values, np.where(asked > mean[0], 0.0, share))
+    pixels = np.outer(values, sigmas)
+    share = np.exp(np.interp(pixels, mean[::-1], np.log(counts / len(mu))[::-1]))
+    return Law("distance", "distance / sigma", values, np.where(pixels > mean[0], 0.0, share))
 
 
 @dataclass(frozen=True)
@@ -139,6 +210,13 @@ class LawFit:
         Share of the variance of ln(onset) over sigma that is explained; below 0, worse than one share for all.
     predicted : array (s,)
         The share for each sigma, with the best parameter.
+
+    Examples
+    --------
+    >>> law = Law("number", "images", np.array([1.0, 2.0]), np.array([[0.1, 0.1, 0.1], [0.2, 0.2, 0.2]]))
+    >>> fit = fit_law(law, [0.1, 0.2, 0.4])
+    >>> fit.value, round(fit.factor, 2)  # off by a factor of 2 at two of three
+    (2.0, 1.76)
     """
 
     name: str
@@ -159,10 +237,20 @@ def fit_law(law: Law, found: Sequence[float]) -> LawFit:
     found : sequence of float
         The share at which accuracy set in for each sigma, above 0 and finite; three or more.
 
+    Returns
+    -------
+    LawFit
+
     Raises
     ------
     BumplabError
         If the onsets do not fit the law's sigmas, or no parameter gives a finite prediction for all of them.
+
+    Examples
+    --------
+    >>> law = Law("number", "images", np.array([1.0, 2.0]), np.array([[0.1, 0.1, 0.1], [0.2, 0.3, 0.4]]))
+    >>> fit_law(law, [0.2, 0.3, 0.4]).r2
+    1.0
     """
     with np.errstate(divide="ignore"):
         y = np.log(np.asarray(found, dtype=float))

@@ -10,7 +10,19 @@ from bumplab.worlds.bumps import BumpWorld
 
 
 def overlap(r: np.ndarray | float, sigma: float) -> np.ndarray:
-    """Return the normalised inner product exp(-r^2 / 4 sigma^2) of two ideal Gaussian bumps at distance r (pixels)."""
+    """Return the normalised inner product exp(-r^2 / 4 sigma^2) of two ideal Gaussian bumps at distance r (pixels).
+
+    Parameters
+    ----------
+    r : float or array
+    sigma : float
+        Standard deviation of both in pixels.
+
+    Examples
+    --------
+    >>> overlap(np.array([0.0, 2.0]), sigma=1.0).round(3).tolist()  # exp(-1) at two sigma
+    [1.0, 0.368]
+    """
     return np.exp(-np.square(r) / (4 * sigma**2))
 
 
@@ -18,13 +30,38 @@ def rendered_overlap(world: BumpWorld, mu: torch.Tensor, other: torch.Tensor) ->
     """Return the normalised inner products (n,) of images of a world, drawn for conditions `mu` and `other`, (n, 2).
 
     Where bumps are narrower than about 0.7 pixels, or cut by the rim, this is not what :func:`overlap` says.
+
+    Examples
+    --------
+    >>> world = BumpWorld(sigma=2.0)
+    >>> pair = torch.tensor([[14.0, 16.0]]), torch.tensor([[18.0, 16.0]])
+    >>> rendered_overlap(world, *pair).round(3).tolist(), overlap(4.0, 2.0).round(3).item()
+    ([0.368], 0.368)
     """
     images = (world.brightness(world.render(each)).flatten(1).double() for each in (mu, other))
     return torch.nn.functional.cosine_similarity(*images, eps=1e-300).numpy()
 
 
 def link_radius(sigma: float, theta: float) -> float:
-    """Return the distance 2 sigma sqrt(ln(1 / theta)) below which bumps overlap by more than `theta` (pixels)."""
+    """Return the distance 2 sigma sqrt(ln(1 / theta)) below which bumps overlap by more than `theta` (pixels).
+
+    Parameters
+    ----------
+    sigma : float
+        Above 0, in pixels.
+    theta : float
+        Above 0 and below 1.
+
+    Raises
+    ------
+    BumplabError
+        For other values.
+
+    Examples
+    --------
+    >>> round(link_radius(1.0, theta=0.5), 3)  # bumps of one pixel: nearest and diagonal neighbours are linked
+    1.665
+    """
     if not (0 < theta < 1 and sigma > 0):
         raise BumplabError(f"Links need sigma above 0 and theta between 0 and 1, got {sigma:g} and {theta:g}.")
     return float(2 * sigma * np.sqrt(-np.log(theta)))
@@ -39,6 +76,16 @@ def offsets_within(radius: float, spacing: tuple[float, float] = (1.0, 1.0)) -> 
         In the units of `spacing`; sites at this very distance do not belong.
     spacing : (float, float)
         Steps of the lattice along x and y.
+
+    Raises
+    ------
+    BumplabError
+        If the radius is negative or not finite.
+
+    Examples
+    --------
+    >>> offsets_within(1.5).tolist()
+    [[-1, 0], [0, -1], [0, 1], [1, 0], [-1, -1], [-1, 1], [1, -1], [1, 1]]
     """
     if not 0 <= radius < np.inf:
         raise BumplabError(f"The radius of a neighbourhood is finite and not negative, got {radius:g}.")
@@ -53,6 +100,21 @@ def shells(count: int) -> np.ndarray:
     """Return the steps (z, 2) to the first `count` shells of neighbours on the square lattice.
 
     z = 4, 8, 12, 20, 24, 28, 36, 44 for one to eight shells.
+
+    Parameters
+    ----------
+    count : int
+        1 or more.
+
+    Raises
+    ------
+    BumplabError
+        For a smaller count.
+
+    Examples
+    --------
+    >>> [len(shells(count)) for count in (1, 2, 3, 4)]
+    [4, 8, 12, 20]
     """
     if count < 1:
         raise BumplabError(f"A neighbourhood has at least 1 shell, got {count}.")
@@ -72,6 +134,16 @@ def neighbour_offsets(world: BumpWorld, theta: float, pixels: bool = False) -> n
     pixels : bool
         False: the overlap of ideal Gaussians, see :func:`overlap`. True: that of bumps rendered with their centres on
         pixels, far from the rim; narrow ones overlap less. This needs a spacing of whole pixels.
+
+    Raises
+    ------
+    BumplabError
+        If theta is out of its range, or `pixels` is given for a spacing that is no whole number.
+
+    Examples
+    --------
+    >>> [len(neighbour_offsets(BumpWorld(sigma=sigma), theta=0.5)) for sigma in (0.7, 1.0, 2.0)]
+    [4, 8, 36]
     """
     scaled = tuple(d / s for d, s in zip(world.spacing, world.sigma, strict=True))
     ideal = offsets_within(link_radius(1.0, theta), scaled)

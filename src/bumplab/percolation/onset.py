@@ -26,6 +26,17 @@ def lattice_accuracy(table: pandas.DataFrame, which: str = "joint") -> np.ndarra
     table : pandas.DataFrame
         As :func:`bumplab.runs.sweep.sweep_settings` returns it.
     which : {"joint", "x", "y"}
+
+    Returns
+    -------
+    array (rows,), float64
+        0 to 1.
+
+    Examples
+    --------
+    >>> table = pandas.DataFrame({"world.fraction": [0.25], "seen.joint": [1.0], "unseen.joint": [0.2]})
+    >>> lattice_accuracy(table).round(2).tolist()
+    [0.4]
     """
     shown = table["world.fraction"].to_numpy(float)
     seen = table[f"seen.{which}"].to_numpy(float)
@@ -38,6 +49,17 @@ class Onset:
     """The share at which accuracy comes to one half: geometric mean over seeds with a 95 % Student interval.
 
     Where a seed has no onset within the shares tried, mean and interval are 0 (always above) or infinity (never).
+
+    Attributes
+    ----------
+    value, low, high : float
+        Share of the lattice, 0 to 1.
+    by_seed : tuple of float
+
+    Examples
+    --------
+    >>> Onset(0.2, 0.1, 0.4, by_seed=(0.1, 0.4)).found, Onset(np.inf, np.inf, np.inf, by_seed=(0.1, np.inf)).found
+    (True, False)
     """
 
     value: float
@@ -52,7 +74,30 @@ class Onset:
 
 
 def onsets(table: pandas.DataFrame, level: float = 0.5) -> dict[float, Onset]:
-    """Return the onset of accuracy over the whole lattice for each sigma in a table of runs, in ascending order."""
+    """Return the onset of accuracy over the whole lattice for each sigma in a table of runs, in ascending order.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As for :func:`lattice_accuracy`, also with ``world.sigma`` and ``seed``.
+    level : float
+        Accuracy that counts as its onset.
+
+    Returns
+    -------
+    dict of float to Onset
+
+    Raises
+    ------
+    BumplabError
+        If a run has no accuracy.
+
+    Examples
+    --------
+    >>> runs = {"world.sigma": 1.0, "seed": 0, "world.fraction": [0.01, 1.0], "seen.joint": [0.0, 1.0]}
+    >>> {sigma: round(onset.value, 3) for sigma, onset in onsets(pandas.DataFrame(runs)).items()}
+    {1.0: 0.1}
+    """
     table = table.assign(accuracy=lattice_accuracy(table))
     if table["accuracy"].isna().any():
         raise BumplabError("Some runs of the table have no accuracy; look at its column error.")
@@ -75,6 +120,19 @@ def largest_cluster(world: BumpWorld, theta: float) -> np.ndarray:
 
     Shown ones that belong to it, and others that overlap with one of it by more than `theta`. Rows are those of
     :meth:`bumplab.worlds.bumps.BumpWorld.lattice`.
+
+    Parameters
+    ----------
+    world : BumpWorld
+        Of bumps.
+    theta : float
+        0 to 1.
+
+    Examples
+    --------
+    >>> world = BumpWorld(size=8, held_out="~band_x(1, 5)")  # columns 2 to 4 are shown
+    >>> largest_cluster(world, theta=0.5).reshape(8, 8)[0].tolist()  # those beside them are in reach
+    [False, True, True, True, True, True, False, False]
     """
     shape, shown = (len(world.axis(1)), len(world.axis(0))), world.seen_mask().numpy()
     steps = neighbour_offsets(world, theta)
@@ -105,6 +163,14 @@ def mantel_haenszel_difference(right: np.ndarray, inside: np.ndarray, distance: 
     -------
     (float, int)
         The difference, -1 to 1, NaN where no distance occurs on both sides; and how many conditions are behind it.
+
+    Examples
+    --------
+    >>> right, inside = np.array([1, 1, 0, 0], bool), np.array([1, 1, 0, 0], bool)
+    >>> mantel_haenszel_difference(right, inside, distance=np.ones(4))
+    (1.0, 4)
+    >>> mantel_haenszel_difference(right, inside, distance=np.array([1, 1, 2, 2]))  # nothing can be compared
+    (nan, 0)
     """
     right, inside, distance = (
         np.asarray(right, float),
@@ -129,6 +195,16 @@ def component_share(points: np.ndarray, radius: float) -> float:
     points : array (n, D)
     radius : float
         In the units of `points`.
+
+    Returns
+    -------
+    float
+        1 / n to 1.
+
+    Examples
+    --------
+    >>> component_share(np.array([[0.0], [1.0], [2.0], [9.0]]), radius=1.5)
+    0.75
     """
     pairs = cKDTree(np.asarray(points, dtype=float)).query_pairs(radius, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(points), len(points)))

@@ -1,4 +1,4 @@
-"""Where lattices and discs percolate: thresholds with error bars, finite-size scaling and data collapse.
+"""Where lattices and discs percolate: thresholds with error bars.
 
 Thresholds come from the probability that a cluster goes round a periodic square along one axis. At the threshold
 it is the same number for every neighbourhood and for discs, whatever the side.
@@ -6,7 +6,7 @@ it is the same number for every neighbourhood and for discs, whatever the side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,20 +16,28 @@ from scipy.optimize import brentq
 
 from bumplab.common.errors import BumplabError
 from bumplab.percolation.clusters import first_wraps, first_wraps_of_discs
-from bumplab.percolation.curves import PercolationCurves
 from bumplab.percolation.links import offsets_within
 
 #: Probability at the threshold that a cluster goes round a periodic square along x (Pinson 1994).
 CRITICAL_WRAPPING = 0.521058290
-#: Exponents in two dimensions: of the correlation length, the largest cluster, and the susceptibility.
-NU, BETA, GAMMA = 4 / 3, 5 / 36, 43 / 18
 #: Mean number of discs that a disc overlaps at the threshold, 4 x 1.12808737 (Mertens and Moore 2012).
 CRITICAL_DEGREE = 4.51234948
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard error."""
+    """A number and its standard error.
+
+    Attributes
+    ----------
+    value, error : float
+        In the same unit.
+
+    Examples
+    --------
+    >>> Estimate(0.59, 0.01).value
+    0.59
+    """
 
     value: float
     error: float
@@ -50,6 +58,13 @@ class WrappingSample:
     discs : bool
         False: sites of a lattice, each filled with probability p. True: a Poisson number of discs of diameter 1, and p
         is the mean number of others that a disc overlaps.
+
+    Examples
+    --------
+    >>> steps = offsets_within(1.1)  # four neighbours
+    >>> sample = sample_wrapping(32, steps, realisations=100)
+    >>> sample.spanning_counts.shape, sample.side
+    ((100, 2), 32)
     """
 
     spanning_counts: np.ndarray
@@ -70,27 +85,98 @@ class WrappingSample:
         return values[where].reshape(self.spanning_counts.shape).mean(axis=1)
 
     def probability(self, p: float) -> Estimate:
-        """Return the probability that a cluster goes round along one given axis."""
+        """Return the probability that a cluster goes round along one given axis.
+
+        Parameters
+        ----------
+        p : float
+            Share of filled sites, or mean number of others that a disc overlaps.
+
+        Returns
+        -------
+        Estimate
+            0 to 1.
+
+        Examples
+        --------
+        >>> steps = offsets_within(1.1)  # four neighbours
+        >>> sample = sample_wrapping(32, steps, realisations=100)
+        >>> [round(sample.probability(p).value, 2) for p in (0.4, 0.8)]
+        [0.0, 1.0]
+        """
         each = self._each(p)
         return Estimate(float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))))
 
     def shares(self) -> np.ndarray:
-        """Return the p of every realisation and axis at which its first cluster went round, (realisations, 2)."""
+        """Return the p of every realisation and axis at which its first cluster went round, (realisations, 2).
+
+        Examples
+        --------
+        >>> WrappingSample(np.array([[50, 60]]), side=10).shares().tolist()
+        [[0.5, 0.6]]
+        """
         return self.spanning_counts / self.side**2 * (np.pi if self.discs else 1)
 
     def slope(self, p: float) -> float:
-        """Return how fast the probability rises with p."""
+        """Return how fast the probability rises with p.
+
+        Parameters
+        ----------
+        p : float
+            As for :meth:`probability`.
+
+        Examples
+        --------
+        >>> steps = offsets_within(1.1)  # four neighbours
+        >>> small, large = (sample_wrapping(side, steps, realisations=100) for side in (16, 64))
+        >>> small.slope(0.593) < large.slope(0.593)  # the larger the lattice, the sharper the threshold
+        True
+        """
         h = 0.1 * float(self.shares().std())
         return (self.probability(p + h).value - self.probability(p - h).value) / (2 * h)
 
 
 def sample_wrapping(side: int, offsets: np.ndarray, realisations: int, seed: int = 0) -> WrappingSample:
-    """Fill periodic square lattices until they wrap; see :func:`bumplab.percolation.clusters.first_wraps`."""
+    """Fill periodic square lattices until they wrap; see :func:`bumplab.percolation.clusters.first_wraps`.
+
+    Parameters
+    ----------
+    side : int
+        Columns and rows.
+    offsets : array (z, 2), int
+    realisations, seed : int
+
+    Returns
+    -------
+    WrappingSample
+
+    Examples
+    --------
+    >>> steps = offsets_within(1.1)  # four neighbours
+    >>> round(float(sample_wrapping(32, steps, realisations=100).shares().mean()), 1)  # the threshold is 0.593
+    0.6
+    """
     return WrappingSample(first_wraps((side, side), offsets, realisations, seed), side)
 
 
 def sample_disc_wrapping(side: int, realisations: int, seed: int = 0) -> WrappingSample:
-    """Drop discs on periodic squares until they wrap; see :func:`bumplab.percolation.clusters.first_wraps_of_discs`."""
+    """Drop discs on periodic squares until they wrap; see :func:`bumplab.percolation.clusters.first_wraps_of_discs`.
+
+    Parameters
+    ----------
+    side : int
+        In diameters of a disc, 8 or more.
+    realisations, seed : int
+
+    Returns
+    -------
+    WrappingSample
+
+    Examples
+    --------
+    >>> round(float(sample_disc_wrapping(16, realisations=20).shares().mean()))  # the threshold is 4.512
+    5
+    """
     return WrappingSample(first_wraps_of_discs(side, realisations, seed), side, discs=True)
 
 
@@ -98,6 +184,25 @@ def estimate_threshold(found: WrappingSample) -> Estimate:
     """Return the p at which the probability of going round is the one that it has at the threshold.
 
     Its error from the finite side falls as side^(-11/4) on lattices (Newman and Ziff 2001), so that moderate sides do.
+
+    Parameters
+    ----------
+    found : WrappingSample
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    BumplabError
+        If the sample is too small to tell.
+
+    Examples
+    --------
+    >>> steps = offsets_within(1.1)  # four neighbours
+    >>> round(estimate_threshold(sample_wrapping(64, steps, realisations=200)).value, 2)  # 0.5927 exactly
+    0.59
     """
     return _root(lambda p: found.probability(p).value - CRITICAL_WRAPPING, [found])
 
@@ -106,85 +211,43 @@ def crossing(small: WrappingSample, large: WrappingSample) -> tuple[Estimate, fl
     """Return the p at which the probabilities of two sides are the same, and that probability.
 
     This needs no number from theory: it finds the threshold and the probability there.
+
+    Parameters
+    ----------
+    small, large : WrappingSample
+        Of different sides.
+
+    Returns
+    -------
+    (Estimate, float)
+
+    Raises
+    ------
+    BumplabError
+        If the two curves do not cross.
+
+    Examples
+    --------
+    >>> steps = offsets_within(1.1)  # four neighbours
+    >>> at, probability = crossing(*(sample_wrapping(side, steps, realisations=500) for side in (16, 64)))
+    >>> round(at.value, 2), round(probability, 1)  # theory says 0.52 at the threshold
+    (0.59, 0.5)
     """
     at = _root(lambda p: large.probability(p).value - small.probability(p).value, [small, large])
     return at, large.probability(at.value).value
 
 
-def _root(difference, found: list[WrappingSample]) -> Estimate:
-    """Return where a difference between the curves of `found` rises through 0, with its error to first order."""
-    middle = np.mean([each.shares().mean() for each in found])
-    spread = min(each.shares().std() for each in found)
+def _root(difference: Callable[[float], float], samples: Sequence[WrappingSample]) -> Estimate:
+    """Return where a difference between the curves of `samples` rises through 0, with its error to first order."""
+    middle = np.mean([each.shares().mean() for each in samples])
+    spread = min(each.shares().std() for each in samples)
     low, high = max(middle - 2 * spread, 0.0), middle + 2 * spread
     if not difference(low) < 0 < difference(high):
         raise BumplabError("The wrapping probabilities do not cross; take more realisations, or sides further apart.")
     at = float(brentq(difference, low, high, xtol=1e-9))
-    noise = np.sqrt(sum(each.probability(at).error ** 2 for each in found))
-    slopes = [each.slope(at) for each in found]
-    return Estimate(at, float(noise / abs(slopes[-1] - (slopes[0] if len(found) > 1 else 0))))
-
-
-def extrapolate(found: Sequence[WrappingSample]) -> tuple[Estimate, float]:
-    """Return the threshold by finite-size scaling, and chi^2 per degree of freedom (NaN for two sides).
-
-    The mean p at which clusters go round differs from the threshold by an amount that falls as side^(-1 / nu). A line
-    through the means over side^(-3/4), weighted by their errors, meets 0 at the threshold.
-
-    Raises
-    ------
-    BumplabError
-        For fewer than two different sides.
-    """
-    sides = np.array([each.side for each in found], dtype=float)
-    if len(set(sides)) < 2:
-        raise BumplabError("Finite-size scaling needs two or more different sides.")
-    each = [f.shares().mean(axis=1) for f in found]
-    means, errors = np.array([(e.mean(), e.std(ddof=1) / np.sqrt(len(e))) for e in each]).T
-    design = np.stack([np.ones_like(sides), sides ** (-1 / NU)], axis=1) / errors[:, None]
-    covariance = np.linalg.inv(design.T @ design)
-    best = covariance @ design.T @ (means / errors)
-    freedom = len(sides) - 2
-    chi2 = float(((means / errors - design @ best) ** 2).sum() / freedom) if freedom else float("nan")
-    return Estimate(float(best[0]), float(np.sqrt(covariance[0, 0]))), chi2
-
-
-def collapse(found: PercolationCurves, name: str, critical: float, nu: float = NU, power: float | None = None):
-    """Return a curve in scaled axes, where lattices of all sizes fall onto one line near the threshold.
-
-    Parameters
-    ----------
-    found : PercolationCurves
-        Of a square lattice.
-    name : {"share", "susceptibility", "crossing"}
-    critical : float
-        The threshold.
-    nu : float
-        Exponent of the correlation length.
-    power : float, optional
-        The curve is multiplied by side^power. Unless given, it is what theory says: 5/48 for the share (beta / nu),
-        -43/24 for the susceptibility (-gamma / nu), 0 for the crossing probability.
-
-    Returns
-    -------
-    (array (k,), array (k,))
-        (p - critical) side^(1 / nu), and the mean curve times side^power.
-    """
-    if power is None:
-        power = {"share": BETA / NU, "susceptibility": -GAMMA / NU, "crossing": 0.0}[name]
-    side = float(np.sqrt(found.shape[0] * found.shape[1]))
-    return (found.p - critical) * side ** (1 / nu), found.mean(name) * side**power
-
-
-def collapse_error(lines: Sequence[tuple[np.ndarray, np.ndarray]], reach: float = 1.0) -> float:
-    """Return how far scaled curves lie apart: their mean standard deviation over their range; 0 is one line for all.
-
-    Both are taken for x from -`reach` to `reach`; the range is that of the mean curve.
-    """
-    grid = np.linspace(-reach, reach, 41)
-    if any(x[0] > -reach or x[-1] < reach for x, _ in lines):
-        raise BumplabError(f"Every curve has to reach from -{reach:g} to {reach:g} on the scaled axis.")
-    values = np.array([np.interp(grid, x, y) for x, y in lines])
-    return float(values.std(axis=0).mean() / np.ptp(values.mean(axis=0)))
+    noise = np.sqrt(sum(each.probability(at).error ** 2 for each in samples))
+    slopes = [each.slope(at) for each in samples]
+    return Estimate(at, float(noise / abs(slopes[-1] - (slopes[0] if len(samples) > 1 else 0))))
 
 
 def thresholds_by_reach(
@@ -193,6 +256,25 @@ def thresholds_by_reach(
     """Return the site threshold of every neighbourhood of the square lattice up to a reach of `largest` steps.
 
     The key is the distance of a neighbourhood's last shell: sites are linked up to and including it.
+
+    Parameters
+    ----------
+    largest : float
+        In steps of the lattice, 1 or more.
+    side, realisations : int
+        Of each lattice, and how many.
+    seed : int
+        Of the first neighbourhood; the others count on from there.
+
+    Returns
+    -------
+    dict of float to Estimate
+
+    Examples
+    --------
+    >>> thresholds = thresholds_by_reach(1.5, side=32, realisations=100)
+    >>> {round(reach, 2): round(estimate.value, 1) for reach, estimate in thresholds.items()}
+    {1.0: 0.6, 1.41: 0.4}
     """
     squares = np.unique(np.add.outer(np.arange(int(largest) + 1) ** 2, np.arange(int(largest) + 1) ** 2))[1:]
     return {
