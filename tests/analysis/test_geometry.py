@@ -11,12 +11,12 @@ from bumplab.analysis.geometry import (
     additive_fit,
     explained_variance_ratio,
     intrinsic_dimension,
-    linear_probe_r2,
     n_components_for,
     participation_ratio,
     pca,
 )
 from bumplab.analysis.ideal_codes import clifford, conjunctive, one_hot, population, torus3d
+from bumplab.analysis.readout import linear_probe_r2
 from bumplab.common.errors import BumplabError
 
 

@@ -45,7 +45,6 @@ from .geometry import (
     additive_fit as additive_fit,
     explained_variance_ratio as explained_variance_ratio,
     intrinsic_dimension as intrinsic_dimension,
-    linear_probe_r2 as linear_probe_r2,
     n_components_for as n_components_for,
     participation_ratio as participation_ratio,
     pca as pca,
@@ -77,7 +76,7 @@ from .kernels import (
     unseen_places as unseen_places,
 )
 from .patching import patch_activations as patch_activations
-from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, umap as umap
+from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, linear_probe_r2 as linear_probe_r2, umap as umap
 from .topology import (
     Persistence as Persistence,
     betti_numbers as betti_numbers,

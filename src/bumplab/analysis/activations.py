@@ -19,6 +19,7 @@ from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
 from bumplab.worlds.bumps import BumpWorld
 
+#: The noise in the images that a network looks at, see :func:`record_activations`.
 Noise = Literal["shared", "independent", "averaged", "zero"]
 
 
@@ -74,6 +75,15 @@ def record_activations(
     ------
     BumplabError
         For an unknown layer, an impossible timestep, or an unknown kind of noise or images.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> smoke = preset("smoke")
+    >>> mu = torch.tensor([[4.0, 9.0], [4.0, 20.0]])
+    >>> activations = record_activations(UNet(smoke.model), smoke.world, smoke.diffusion, mu, [4, "middle"], steps=1)
+    >>> {name: tuple(outputs.shape) for name, outputs in activations.items()}
+    {'attention2': (2, 64), 'middle': (2, 16)}
     """
     layers = [model.layer_name(layer) for layer in layers]
     if not 0 <= t <= diffusion.timesteps - 1:
@@ -134,6 +144,12 @@ def to_grid(representation: torch.Tensor, world: BumpWorld) -> torch.Tensor:
     ------
     BumplabError
         If they are not one for each condition of the lattice.
+
+    Examples
+    --------
+    >>> world = BumpWorld(size=4, spacing=(1.0, 2.0))
+    >>> to_grid(world.lattice(), world).shape, to_grid(world.lattice(), world)[3, 1].tolist()
+    (torch.Size([4, 2, 2]), [3.0, 2.0])
     """
     columns, rows = len(world.axis(0)), len(world.axis(1))
     if len(representation) != rows * columns:

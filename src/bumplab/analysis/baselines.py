@@ -15,11 +15,11 @@ from bumplab.analysis.accuracy import TOLERANCE, Evaluation, score_images
 from bumplab.common.errors import BumplabError
 from bumplab.worlds.bumps import BumpWorld
 
+#: Machines without any understanding, see :func:`baseline_evaluations`.
 BASELINES = ("chance", "blank", "nearest", "composer")
 #: Tolerance in pixels at which copies are scored, 5 % above :data:`bumplab.analysis.accuracy.TOLERANCE`. On a lattice
-#: of step 1
-#: the nearest image is often exactly one pixel away, at the edge of what is right. The detector finds a clean bump
-#: to 0.05 pixels, so that without this margin its rounding would decide, not the place.
+#: of step 1 the nearest image is often exactly one pixel away, at the edge of what is right. The detector finds a clean
+#: bump to 0.05 pixels, so that without this margin its rounding would decide, not the place.
 COPY_TOLERANCE = 1.05 * TOLERANCE
 _CHUNK = 1024  # conditions compared with all of training at a time
 

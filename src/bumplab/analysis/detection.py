@@ -1,7 +1,12 @@
-"""analysis.detection."""
+"""Finding bumps and stripes in images: how many there are, and where the brightest one stands.
+
+Templates of the world's own bump or stripe, at every place where it shows, are compared with the image by their
+normalised product; what is left once the best one is taken away tells whether there is another.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +28,12 @@ class Detections:
         counts vertical stripes, column 1 horizontal ones.
     centre : torch.Tensor, (n, 2), float32
         Estimated (mu_x, mu_y) of the brightest one in label coordinates; NaN where nothing was found.
+
+    Examples
+    --------
+    >>> detections = detect(torch.full((1, 1, 32, 32), -1.0), BumpWorld())  # black
+    >>> detections.count.tolist(), detections.centre.tolist()
+    ([[0, 0]], [[nan, nan]])
     """
 
     count: torch.Tensor
@@ -42,6 +53,7 @@ class _Axis:
         self.peaks = self.templates.max(1).values
 
     def zero_mean(self) -> _Axis:
+        """Return the axis with templates that do not see a constant."""
         self.templates = self.templates - self.templates.mean(1, keepdim=True)
         return self
 
@@ -70,18 +82,48 @@ def detect(images: torch.Tensor, world: BumpWorld) -> Detections:
         Gives kind, sigma, margin and edges; its lattice is not used. ``"sos"`` looks for stripes, the others for
         bumps.
 
+    Returns
+    -------
+    Detections
+
     Notes
     -----
     On clean images the centre is exact to 0.05 pixels for sigma from 0.5 to 20, wherever the bump shows at
     least half its brightness in some pixel. For smaller sigma a bump between pixels is invisible, and a single
     bright pixel does not tell where inside it the centre lies.
+
+    Examples
+    --------
+    >>> world = BumpWorld()
+    >>> detections = detect(world.render(torch.tensor([[4.0, 9.5]])), world)
+    >>> detections.count.tolist(), detections.centre.round(decimals=1).tolist()
+    ([[1, 1]], [[4.0, 9.5]])
     """
     brightness = world.brightness(images.float())
     return (detect_stripes if world.kind == "sos" else detect_bumps)(brightness, world)
 
 
 def detect_stripes(brightness: torch.Tensor, world: BumpWorld) -> Detections:
-    """Find a vertical and a horizontal stripe in brightness (n, N, N), whatever the kind of the world."""
+    """Find a vertical and a horizontal stripe in brightness (n, N, N), whatever the kind of the world.
+
+    Parameters
+    ----------
+    brightness : torch.Tensor, (n, N, N)
+        See :meth:`bumplab.worlds.bumps.BumpWorld.brightness`.
+    world : BumpWorld
+
+    Returns
+    -------
+    Detections
+        Column 0 for vertical stripes, column 1 for horizontal ones.
+
+    Examples
+    --------
+    >>> world = BumpWorld(kind="sos")
+    >>> detections = detect_stripes(world.brightness(world.render(torch.tensor([[4.0, 9.5]]))), world)
+    >>> detections.count.tolist(), detections.centre.round(decimals=1).tolist()
+    ([[1, 1]], [[4.0, 9.5]])
+    """
     counts, centres = [], []
     for which in (0, 1):
         # The other axis' stripe adds a constant to a mean profile; zero-mean templates do not see constants.
@@ -90,14 +132,33 @@ def detect_stripes(brightness: torch.Tensor, world: BumpWorld) -> Detections:
         centre, peak, _ = axis.fit(profile)
         rest = profile - peak[:, None] * world.profile(centre, which) / world.profile(centre, which).amax(1)[:, None]
         _, second, _ = axis.fit(rest)
-        found = peak >= 0.5
-        counts.append(found.long() + (found & (second >= 0.5)).long())
-        centres.append(torch.where(found, centre, torch.nan))
+        present = peak >= 0.5
+        counts.append(present.long() + (present & (second >= 0.5)).long())
+        centres.append(torch.where(present, centre, torch.nan))
     return Detections(torch.stack(counts, 1), torch.stack(centres, 1))
 
 
 def detect_bumps(brightness: torch.Tensor, world: BumpWorld) -> Detections:
-    """Find bumps in brightness (n, N, N), whatever the kind of the world."""
+    """Find bumps in brightness (n, N, N), whatever the kind of the world.
+
+    Parameters
+    ----------
+    brightness : torch.Tensor, (n, N, N)
+        See :meth:`bumplab.worlds.bumps.BumpWorld.brightness`.
+    world : BumpWorld
+
+    Returns
+    -------
+    Detections
+        Two equal columns of counts.
+
+    Examples
+    --------
+    >>> world = BumpWorld()
+    >>> pair = world.brightness(world.render(torch.tensor([[4.0, 9.0], [20.0, 9.0]]))).sum(0, keepdim=True)
+    >>> detect_bumps(pair, world).count.tolist()
+    [[2, 2]]
+    """
     coarse = [_Axis(world, which, min(1.0, world.sigma[which] / 2), brightness.device) for which in (0, 1)]
     fine = [_Axis(world, which, _FINE, brightness.device) for which in (0, 1)]
     centre, peak = _best_bump(brightness, world, coarse, fine)
@@ -105,12 +166,15 @@ def detect_bumps(brightness: torch.Tensor, world: BumpWorld) -> Detections:
     bump = row[:, :, None] * column[:, None, :]
     rest = brightness - (peak / bump.amax((1, 2)))[:, None, None] * bump
     _, second = _best_bump(rest, world, coarse, fine)
-    found = peak >= 0.5
-    count = found.long() + (found & (second >= 0.5)).long()
-    return Detections(count[:, None].repeat(1, 2), torch.where(found[:, None], centre, torch.nan))
+    present = peak >= 0.5
+    count = present.long() + (present & (second >= 0.5)).long()
+    return Detections(count[:, None].repeat(1, 2), torch.where(present[:, None], centre, torch.nan))
 
 
-def _best_bump(brightness, world, coarse, fine) -> tuple[torch.Tensor, torch.Tensor]:
+def _best_bump(
+    brightness: torch.Tensor, world: BumpWorld, coarse: Sequence[_Axis], fine: Sequence[_Axis]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return centre (n, 2) and fitted peak brightness (n,) of the best bump in brightness (n, N, N)."""
     x, y = (a.templates / a.templates.norm(dim=1, keepdim=True) for a in coarse)
     score = y @ brightness @ x.T  # (n, m_y, m_x)
     score = score.masked_fill(coarse[1].peaks[:, None] * coarse[0].peaks < 0.5, -torch.inf)

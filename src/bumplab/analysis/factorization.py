@@ -18,8 +18,8 @@ from bumplab.common.errors import BumplabError
 #: The overlap of every torus in 3D, whatever its radii; see :class:`FactorizationScores`.
 TORUS3D_OVERLAP = 1 / np.sqrt(3)
 
-# Below this share of the variance a squared length is a rounding error.
-_NOTHING = 1e-12
+_NOTHING = 1e-12  # below this share of the variance a squared length is a rounding error
+_Places = tuple[np.ndarray, np.ndarray]  # indices along x and along y
 
 
 def _lattice(r: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ class _DisplacementSampler:
         """Return k different values of x (0) or y (1) for each tuple, (k, tuples)."""
         return self.rng.random((self.tuples, self.shape[axis])).argsort(axis=1)[:, :k].T
 
-    def cosines(self, from_a, to_a, from_b, to_b) -> np.ndarray:
+    def cosines(self, from_a: _Places, to_a: _Places, from_b: _Places, to_b: _Places) -> np.ndarray:
         """Return the cosines between steps a and b; each argument is a pair of indices (x, y) of arrays."""
         i, j, k, m = (np.ravel_multi_index(pair, self.shape) for pair in (from_a, to_a, from_b, to_b))
         p = self.products
@@ -81,6 +81,12 @@ def orthogonality(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dict[st
     -------
     dict of arrays (tuples,), each in [-1, 1]. Their summary is the mean of the squares: 0 is orthogonal.
 
+    Raises
+    ------
+    BumplabError
+        If the shape is another one, a number is not finite, a feature leaves the representation unchanged, or for fewer
+        than one tuple.
+
     Notes
     -----
     Mean squares. x-on-y: Clifford, one-hot and conjunctive code 0; the torus in 3D above 0. x-on-x: straight line 1;
@@ -88,6 +94,13 @@ def orthogonality(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dict[st
     dimensions has 1/D, since steps that shared a condition would share its noise, and these do not. Noise on top of
     a code lengthens the steps and so makes every pair look more orthogonal; :func:`factorization_scores` averages it
     out.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> cosines = orthogonality(clifford(8, 8), tuples=100)
+    >>> round(float((cosines["x-on-y"] ** 2).mean()), 6)  # the planes of x and y are orthogonal
+    0.0
     """
     steps = _DisplacementSampler(r, tuples, seed)
     (x1, x2, x3), (y1, y2, y3) = steps.draw(0, 3), steps.draw(1, 3)
@@ -117,6 +130,13 @@ def parallelism(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dict[str,
     Means. Every sum f(x) + g(y) of two codes (Clifford, one-hot) 1; conjunctive code 0; independent noise 0. Torus in
     3D: x across y 1, y across x (n_x / 2 - 1) / (n_x - 1) when averaged over all pairs, since x turns the plane of
     y's ring.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import torus3d
+    >>> cosines = parallelism(torus3d(16, 16), tuples=10_000)
+    >>> {name: round(float(values.mean()), 1) for name, values in cosines.items()}  # (8 - 1) / 15 across x
+    {'x across y': 1.0, 'y across x': 0.5}
     """
     steps = _DisplacementSampler(r, tuples, seed)
     (x1, x2), (y1, y2) = steps.draw(0, 2), steps.draw(1, 2)
@@ -181,6 +201,13 @@ class FactorizationScores:
     token the scores overlook interaction that is spread over far more dimensions than the code: a single measurement
     cannot tell that from noise. So read them beside parallelism or the shares of
     :func:`bumplab.analysis.geometry.additive_fit`, and average representations over repeated noise where there is any.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> scores = factorization_scores(clifford(8, 8))
+    >>> round(scores.cosine_x, 6), round(scores.parallelism_x, 6)  # a ring; the same whatever y is
+    (0.5, 1.0)
     """
 
     factorization: float
@@ -195,10 +222,25 @@ class FactorizationScores:
 def factorization_scores(r: np.ndarray) -> FactorizationScores:
     """Return the :class:`FactorizationScores` of a representation (n_x, n_y, D) with at least 4 values of each feature.
 
+    Parameters
+    ----------
+    r : array, (n_x, n_y, D)
+
+    Returns
+    -------
+    FactorizationScores
+
     Raises
     ------
     BumplabError
         If the shape is another one, a number is not finite, or a feature leaves the representation unchanged.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford, one_hot, torus3d
+    >>> scores = [factorization_scores(code(8, 8)) for code in (torus3d, clifford, one_hot)]
+    >>> [(round(s.factorization, 2) + 0.0, round(s.hyperfactorization, 2) + 0.0) for s in scores]
+    [(0.0, -0.7), (1.0, 0.0), (1.0, 1.0)]
     """
     r = _lattice(r)
     total = (r**2).sum()

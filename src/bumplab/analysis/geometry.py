@@ -1,4 +1,4 @@
-"""The geometry of a representation: its dimension, what can be read out of it, and its parts (Fig. 2 of the paper).
+"""The geometry of a representation: its dimension and its parts (Fig. 2 of the paper).
 
 A representation is an array (n_x, n_y, D), one vector for each condition of a lattice, x first; where the lattice
 does not matter, (n, D) will do. Every number here ignores translation, rotation and scale of the representation.
@@ -11,9 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh, eigvalsh
 from scipy.special import digamma
-from sklearn.linear_model import LinearRegression, RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 
 from bumplab.common.errors import BumplabError
 
@@ -21,10 +18,24 @@ from bumplab.common.errors import BumplabError
 def validate_and_center(r: np.ndarray, lattice: bool = False) -> np.ndarray:
     """Return `r` checked and centred, float64: (n_x, n_y, D) for a lattice, else (n, D).
 
+    Parameters
+    ----------
+    r : array (n_x, n_y, D) or (n, D)
+    lattice : bool
+        Ask for the first of these shapes, and keep it.
+
     Raises
     ------
     BumplabError
         If `r` has another shape, holds NaN or infinity, or all its vectors are the same.
+
+    Examples
+    --------
+    >>> validate_and_center(np.array([[1.0, 0.0], [3.0, 0.0]])).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
+    >>> validate_and_center(np.ones((4, 4, 2)))
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: All vectors of the representation are the same, so it has no geometry.
     """
     r = np.array(r, dtype=np.float64)
     if r.ndim != 3 and (lattice or r.ndim != 2):
@@ -45,7 +56,18 @@ def _products(points: np.ndarray) -> np.ndarray:
 
 
 def explained_variance_ratio(r: np.ndarray) -> np.ndarray:
-    """Return each principal component's share of the variance, descending, (min(n, D),); the sum is 1."""
+    """Return each principal component's share of the variance, descending, (min(n, D),); the sum is 1.
+
+    Parameters
+    ----------
+    r : array (n_x, n_y, D) or (n, D)
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> explained_variance_ratio(clifford(8, 8)).round(6).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
     variances = eigvalsh(_products(validate_and_center(r)))[::-1].clip(0)
     return variances / variances.sum()
 
@@ -55,6 +77,27 @@ def pca(r: np.ndarray, components: int | None) -> np.ndarray:
 
     If there are fewer, and for None, all min(n, D) of them are returned, with all distances kept. Signs are
     fixed: the largest entry of each component is positive.
+
+    Parameters
+    ----------
+    r : array (n_x, n_y, D) or (n, D)
+    components : int or None
+        1 or more.
+
+    Returns
+    -------
+    array (n_x, n_y, components) or (n, components), float64
+
+    Raises
+    ------
+    BumplabError
+        For fewer than one component, and as :func:`validate_and_center`.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import one_hot
+    >>> pca(one_hot(4, 6), 3).shape, pca(one_hot(4, 6), None).shape
+    ((4, 6, 3), (4, 6, 10))
     """
     if components is not None and components < 1:
         raise BumplabError(f"Keep at least 1 principal component, got {components}.")
@@ -74,12 +117,45 @@ def participation_ratio(r: np.ndarray) -> float:
     """Return the effective dimension (sum l)^2 / sum l^2 of the variances l along the principal components.
 
     It is k for k equal variances, hence 4 for a Clifford torus and 2 (n - 1) for two one-hot codes of n values.
+
+    Parameters
+    ----------
+    r : array (n_x, n_y, D) or (n, D)
+
+    Returns
+    -------
+    float
+        1 to min(n, D).
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford, one_hot
+    >>> round(participation_ratio(clifford(8, 8)), 6), round(participation_ratio(one_hot(8, 8)), 6)
+    (4.0, 14.0)
     """
     return float(1 / (explained_variance_ratio(r) ** 2).sum())
 
 
 def n_components_for(r: np.ndarray, share: float = 0.95) -> int:
-    """Return how many principal components hold at least `share` (0 to 1) of the variance."""
+    """Return how many principal components hold at least `share` (0 to 1) of the variance.
+
+    Parameters
+    ----------
+    r : array (n_x, n_y, D) or (n, D)
+    share : float
+        Above 0 and below 1.
+
+    Raises
+    ------
+    BumplabError
+        For another share.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> n_components_for(clifford(8, 8), share=0.5), n_components_for(clifford(8, 8), share=0.95)
+    (2, 4)
+    """
     if not 0 < share < 1:
         raise BumplabError(f"The share of the variance lies between 0 and 1, got {share:g}.")
     return int((explained_variance_ratio(r).cumsum() < share - 1e-12).sum()) + 1
@@ -104,10 +180,27 @@ def intrinsic_dimension(r: np.ndarray, components: int | None = None, neighbours
     neighbours : (int, int)
         First and last k. A ball round a point must hold the last k neighbours without bending much.
 
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    BumplabError
+        For an impossible range of neighbours, or points that are the same.
+
     Notes
     -----
     Within 0.1 on 1,000 points drawn from circles, spheres and tori, within 0.25 on lattices of 32 x 32 conditions.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> round(intrinsic_dimension(clifford(32, 32)))  # a surface that bends in four dimensions
+    2
     """
+    from sklearn.neighbors import NearestNeighbors
+
     points = pca(r, components)
     points = points.reshape(-1, points.shape[-1])
     first, last = neighbours
@@ -124,58 +217,6 @@ def intrinsic_dimension(r: np.ndarray, components: int | None = None, neighbours
     return float(1 / slope)
 
 
-def linear_probe_r2(
-    r: np.ndarray, mu: np.ndarray, period: float | None = None, folds: int | None = 5, seed: int = 0
-) -> np.ndarray:
-    """Return how well each feature is read out linearly, as R^2.
-
-    Parameters
-    ----------
-    r : array, (n_x, n_y, D) or (n, D)
-    mu : array, (n_x, n_y, k) or (n, k)
-        The features of each condition, in the order of `r`: mu_x and mu_y in pixels.
-    period : float, optional
-        For a periodic world, its size: then sine and cosine of 2 pi mu / period are read out, and R^2 is that of
-        the two together.
-    folds : int or None
-        Ridge regression, cross-validated: each condition is predicted from a fit to the other folds, whose ridge
-        is chosen by leave-one-out inside them. None: ordinary least squares judged on the points it was fitted to, as
-        in the forerunner's fits to embeddings in 3D; with D >= n that is 1 whatever the representation.
-    seed : int
-        Of the random folds.
-
-    Returns
-    -------
-    array (k,): 1 is perfect, 0 no better than the mean; cross-validated it can be negative.
-
-    Notes
-    -----
-    Random folds ask for values of x that other y have shown. They do not ask for new values of x.
-    """
-    points, mu = validate_and_center(r), np.array(mu, dtype=np.float64)
-    mu = mu.reshape(-1, mu.shape[-1]) if mu.ndim in (2, 3) else mu
-    if mu.ndim != 2 or len(mu) != len(points) or not np.isfinite(mu).all():
-        raise BumplabError(f"mu holds finite features for each of the {len(points)} conditions, got shape {mu.shape}.")
-    if folds is not None and not 2 <= folds <= len(points):
-        raise BumplabError(f"folds is None or 2 to {len(points)}, the number of conditions, got {folds}.")
-    angle = 2 * np.pi * mu / period if period else mu
-    targets = np.stack([np.sin(angle), np.cos(angle)] if period else [mu], axis=2)  # (n, k, 2 or 1)
-    flat = targets.reshape(len(points), -1)
-    if folds is None:
-        predicted = LinearRegression().fit(points, flat).predict(points)
-    else:
-        points = pca(points, None)  # the ridge does not see this rotation, and D becomes at most n
-        points /= np.sqrt((points**2).sum(axis=1).mean())
-        model = RidgeCV(alphas=len(points) * np.logspace(-10, 1, 23))
-        split = KFold(folds, shuffle=True, random_state=seed)
-        predicted = cross_val_predict(model, points, flat, cv=split)
-    residual = ((targets - predicted.reshape(targets.shape)) ** 2).sum(axis=(0, 2))
-    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=(0, 2))
-    if not total.all():
-        raise BumplabError("A feature that is the same in all conditions cannot be read out; leave it away.")
-    return 1 - residual / total
-
-
 @dataclass(frozen=True)
 class AdditiveFit:
     """The best fit r(x, y) = mean + f(x) + g(y), and what each part explains.
@@ -186,6 +227,13 @@ class AdditiveFit:
         f and g are centred.
     x, y, interaction : float
         Shares of the variance: of f, of g, and of what the sum leaves over. Their sum is 1.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import one_hot
+    >>> fit = additive_fit(one_hot(4, 6))
+    >>> fit.f.shape, fit.g.shape
+    ((4, 10), (6, 10))
     """
 
     mean: np.ndarray
@@ -202,10 +250,30 @@ def additive_fit(r: np.ndarray) -> AdditiveFit:
     On a full lattice f and g are the centred means over y and over x. What differs between conditions without
     system, such as noise, counts as interaction; only repeated measurement could tell the two apart.
 
+    Parameters
+    ----------
+    r : array (n_x, n_y, D)
+
+    Returns
+    -------
+    AdditiveFit
+
+    Raises
+    ------
+    BumplabError
+        As :func:`validate_and_center`.
+
     Notes
     -----
     Interaction is 0 for Clifford and one-hot, (r^2 / 2) / (R^2 + r^2) for the torus in 3D, and
     (n_x - 1)(n_y - 1) / (n_x n_y - 1) for the conjunctive code, where every part is like noise.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford, torus3d
+    >>> fits = additive_fit(clifford(8, 8)), additive_fit(torus3d(8, 8, major=2.0, minor=1.0))
+    >>> [round(fit.interaction, 6) for fit in fits]  # (1 / 2) / (4 + 1) for the torus in 3D
+    [0.0, 0.1]
     """
     centred = validate_and_center(r, lattice=True)
     f, g = centred.mean(axis=1), centred.mean(axis=0)

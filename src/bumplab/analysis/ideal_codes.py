@@ -37,10 +37,19 @@ def torus3d(n_x: int, n_y: int, major: float = 2.0, minor: float = 1.0) -> np.nd
     major, minor : float
         R and r, with R > r > 0.
 
+    Returns
+    -------
+    array (n_x, n_y, 3), float64
+
     Raises
     ------
     BumplabError
-        If the radii make no torus.
+        If the radii make no torus, or there are fewer than 4 values of a feature.
+
+    Examples
+    --------
+    >>> torus3d(4, 4, major=2.0, minor=1.0)[0].round(6).tolist()  # x = 0: round the tube
+    [[3.0, 0.0, 0.0], [2.0, 0.0, 1.0], [1.0, 0.0, 0.0], [2.0, 0.0, -1.0]]
     """
     if not major > minor > 0:
         raise BumplabError(f"A torus in 3D needs major > minor > 0, got {major:g} and {minor:g}.")
@@ -50,13 +59,43 @@ def torus3d(n_x: int, n_y: int, major: float = 2.0, minor: float = 1.0) -> np.nd
 
 
 def clifford(n_x: int, n_y: int) -> np.ndarray:
-    """Return the Clifford torus (cos x, sin x, cos y, sin y), a factorized code: a plane for x, another one for y."""
+    """Return the Clifford torus (cos x, sin x, cos y, sin y), a factorized code: a plane for x, another one for y.
+
+    Parameters
+    ----------
+    n_x, n_y : int
+        Numbers of values, at least 4.
+
+    Returns
+    -------
+    array (n_x, n_y, 4), float64
+
+    Examples
+    --------
+    >>> clifford(4, 4)[0, 2].round(6).tolist()  # x at its start, y halfway round
+    [1.0, 0.0, -1.0, 0.0]
+    """
     rings = [np.stack([np.cos(angle), np.sin(angle)], axis=1) for angle in _angles(n_x, n_y)]
     return _concatenate(*rings)
 
 
 def one_hot(n_x: int, n_y: int) -> np.ndarray:
-    """Return one unit for each value of x and one for each value of y, a hyper-factorized code (D = n_x + n_y)."""
+    """Return one unit for each value of x and one for each value of y, a hyper-factorized code (D = n_x + n_y).
+
+    Parameters
+    ----------
+    n_x, n_y : int
+        Numbers of values, at least 4.
+
+    Returns
+    -------
+    array (n_x, n_y, n_x + n_y), float64
+
+    Examples
+    --------
+    >>> one_hot(4, 4)[1, 3].tolist()
+    [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    """
     _angles(n_x, n_y)
     return _concatenate(np.eye(n_x), np.eye(n_y))
 
@@ -73,6 +112,20 @@ def population(n_x: int, n_y: int, width: float) -> np.ndarray:
         Numbers of values, at least 4.
     width : float
         Width of the bumps in radians, above 0; narrow ones are close to Gaussian, with this standard deviation.
+
+    Returns
+    -------
+    array (n_x, n_y, n_x + n_y), float64
+
+    Raises
+    ------
+    BumplabError
+        If the width is not above 0, or there are fewer than 4 values of a feature.
+
+    Examples
+    --------
+    >>> population(4, 4, width=1.0)[0, 0, :4].round(3).tolist()  # the first unit answers most, the opposite one least
+    [1.0, 0.368, 0.135, 0.368]
     """
     if not width > 0:
         raise BumplabError(f"The width of a bump of activity is above 0 radians, got {width:g}.")
@@ -81,6 +134,22 @@ def population(n_x: int, n_y: int, width: float) -> np.ndarray:
 
 
 def conjunctive(n_x: int, n_y: int) -> np.ndarray:
-    """Return one unit for each pair of values, a code that shares nothing between pairs (D = n_x n_y)."""
+    """Return one unit for each pair of values, a code that shares nothing between pairs (D = n_x n_y).
+
+    Parameters
+    ----------
+    n_x, n_y : int
+        Numbers of values, at least 4.
+
+    Returns
+    -------
+    array (n_x, n_y, n_x n_y), float64
+
+    Examples
+    --------
+    >>> code = conjunctive(4, 6)
+    >>> code.shape, float(code[0, 0] @ code[0, 1])  # neighbours have nothing in common
+    ((4, 6, 24), 0.0)
+    """
     _angles(n_x, n_y)
     return np.eye(n_x * n_y).reshape(n_x, n_y, n_x * n_y)

@@ -19,6 +19,7 @@ from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
 from bumplab.worlds.bumps import BumpWorld
 
+#: What layers put out, by their names: tensors (n, c, H, W).
 Outputs = Mapping[str, torch.Tensor]
 
 

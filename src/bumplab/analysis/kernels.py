@@ -15,7 +15,8 @@ from bumplab.models.layers import sinusoidal_encoding
 from bumplab.models.unet import UNetSettings
 from bumplab.worlds.bumps import BumpWorld
 
-RIDGE = 1e-6  # added to the kernel's diagonal, which is 2
+#: Added to the diagonal of a kernel, which is 2.
+RIDGE = 1e-6
 _STEP = 0.1  # pixels between candidate places of a bump in a predicted picture
 
 

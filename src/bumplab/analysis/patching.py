@@ -22,10 +22,23 @@ def patch_activations(
     changes : mapping
         Layer, by number or name, to a function of its output (n, c, H, W) that returns what goes on instead.
 
+    Yields
+    ------
+    UNet
+        The same network.
+
     Raises
     ------
     BumplabError
         If a layer does not exist.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> model = UNet(preset("smoke").model)
+    >>> with patch_activations(model, {"head": torch.zeros_like}):
+    ...     print(model(torch.ones(1, 1, 32, 32), torch.zeros(1), torch.zeros(1, 2)).unique().tolist())
+    [0.0]
     """
     named = {model.layer_name(layer): change for layer, change in changes.items()}
     hooks = []

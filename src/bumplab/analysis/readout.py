@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from bumplab.analysis.geometry import pca, validate_and_center
 from bumplab.common.errors import BumplabError
 
 #: Ridge penalties that a probe chooses from, for representations of mean squared length 1.
@@ -15,9 +16,8 @@ ALPHAS = np.logspace(-6, 1, 15)
 def linear_probe(r: np.ndarray, targets: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Fit targets linearly on some conditions and predict them on all.
 
-    Unlike :func:`bumplab.analysis.geometry.linear_probe_r2`, whose random folds ask for new pairs of known values,
-    this asks what
-    the probe says of conditions that it was never fitted to, such as those in a gap.
+    Unlike :func:`linear_probe_r2`, whose random folds ask for new pairs of known values,
+    this asks what the probe says of conditions that it was never fitted to, such as those in a gap.
 
     Parameters
     ----------
@@ -58,6 +58,75 @@ def linear_probe(r: np.ndarray, targets: np.ndarray, train: np.ndarray) -> np.nd
     return RidgeCV(ALPHAS).fit(r[train], targets[train]).predict(r)
 
 
+def linear_probe_r2(
+    r: np.ndarray, mu: np.ndarray, period: float | None = None, folds: int | None = 5, seed: int = 0
+) -> np.ndarray:
+    """Return how well each feature is read out linearly, as R^2.
+
+    Parameters
+    ----------
+    r : array, (n_x, n_y, D) or (n, D)
+    mu : array, (n_x, n_y, k) or (n, k)
+        The features of each condition, in the order of `r`: mu_x and mu_y in pixels.
+    period : float, optional
+        For a periodic world, its size: then sine and cosine of 2 pi mu / period are read out, and R^2 is that of
+        the two together.
+    folds : int or None
+        Ridge regression, cross-validated: each condition is predicted from a fit to the other folds, whose ridge
+        is chosen by leave-one-out inside them. None: ordinary least squares judged on the points it was fitted to, as
+        in the forerunner's fits to embeddings in 3D; with D >= n that is 1 whatever the representation.
+    seed : int
+        Of the random folds.
+
+    Returns
+    -------
+    array (k,): 1 is perfect, 0 no better than the mean; cross-validated it can be negative.
+
+    Raises
+    ------
+    BumplabError
+        If shapes do not fit, a number is not finite, there are too few or too many folds, or a feature does not vary.
+
+    Notes
+    -----
+    Random folds ask for values of x that other y have shown. They do not ask for new values of x.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> mu = np.stack(np.meshgrid(np.arange(8), np.arange(8), indexing="ij"), axis=2)
+    >>> linear_probe_r2(clifford(8, 8), mu, period=8).round(3).tolist()  # angles can be read out
+    [1.0, 1.0]
+    >>> linear_probe_r2(clifford(8, 8), mu, folds=None).round(2).tolist()  # places less: a circle is no line
+    [0.65, 0.65]
+    """
+    from sklearn.linear_model import LinearRegression, RidgeCV
+    from sklearn.model_selection import KFold, cross_val_predict
+
+    points, mu = validate_and_center(r), np.array(mu, dtype=np.float64)
+    mu = mu.reshape(-1, mu.shape[-1]) if mu.ndim in (2, 3) else mu
+    if mu.ndim != 2 or len(mu) != len(points) or not np.isfinite(mu).all():
+        raise BumplabError(f"mu holds finite features for each of the {len(points)} conditions, got shape {mu.shape}.")
+    if folds is not None and not 2 <= folds <= len(points):
+        raise BumplabError(f"folds is None or 2 to {len(points)}, the number of conditions, got {folds}.")
+    angle = 2 * np.pi * mu / period if period else mu
+    targets = np.stack([np.sin(angle), np.cos(angle)] if period else [mu], axis=2)  # (n, k, 2 or 1)
+    flat = targets.reshape(len(points), -1)
+    if folds is None:
+        predicted = LinearRegression().fit(points, flat).predict(points)
+    else:
+        points = pca(points, None)  # the ridge does not see this rotation, and D becomes at most n
+        points /= np.sqrt((points**2).sum(axis=1).mean())
+        model = RidgeCV(alphas=len(points) * np.logspace(-10, 1, 23))
+        split = KFold(folds, shuffle=True, random_state=seed)
+        predicted = cross_val_predict(model, points, flat, cv=split)
+    residual = ((targets - predicted.reshape(targets.shape)) ** 2).sum(axis=(0, 2))
+    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=(0, 2))
+    if not total.all():
+        raise BumplabError("A feature that is the same in all conditions cannot be read out; leave it away.")
+    return 1 - residual / total
+
+
 def umap(r: np.ndarray, n_components: int = 2, n_epochs: int = 200, seed: int = 0) -> np.ndarray:
     """Embed a representation by UMAP (McInnes et al. 2018), on one thread, so that the seed decides.
 
@@ -82,8 +151,9 @@ def umap(r: np.ndarray, n_components: int = 2, n_epochs: int = 200, seed: int = 
 
     Examples
     --------
-    >>> umap(np.random.default_rng(0).normal(size=(6, 8, 4)), n_components=3, n_epochs=5).shape
-    (6, 8, 3)
+    >>> umap(np.zeros(6))
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: UMAP needs finite numbers of shape (n_x, n_y, D) or (n, D), got shape (6,).
     """
     r = np.asarray(r)
     if r.ndim not in (2, 3) or not np.isfinite(r).all():

@@ -45,6 +45,14 @@ class Persistence:
         Principal components kept, None for all dimensions.
     coefficients : int
         The prime p of the coefficient field Z/p.
+
+    Examples
+    --------
+    >>> angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    >>> circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    >>> result = persistence(circle, dimensions=1)
+    >>> result.diagrams[1].round(2).tolist(), round(result.sampling_gap, 2)  # alive where the filtration stops
+    ([[0.52, inf]], 0.52)
     """
 
     diagrams: tuple[np.ndarray, ...]
@@ -65,6 +73,11 @@ class Persistence:
         scale : float, optional
             s; the attribute :attr:`scale` if not given. The numbers at several scales make Betti curves, which show
             where the answer holds.
+
+        Returns
+        -------
+        tuple of int
+            Of H0, H1, ...
 
         Raises
         ------
@@ -88,6 +101,13 @@ class Persistence:
         leading order, n times u exp(-u) with u the expected number of points in the disc (Janson 1986). The rule
         fails where 2 eps reaches w: too few points for the shape, noise near its size, parts that nearly touch. Tears
         and isolated points enlarge the scale, so that it sooner misses a hole than invents one.
+
+        Examples
+        --------
+        >>> angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+        >>> circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        >>> persistence(circle, dimensions=1).betti()  # one piece, one hole
+        (1, 1)
         """
         s = self.scale if scale is None else scale
         if s >= self.enclosing:
@@ -114,6 +134,21 @@ def farthest_points(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
     points : array (n, D)
     count : int
         1 to n.
+
+    Returns
+    -------
+    (array (count,), float)
+
+    Raises
+    ------
+    BumplabError
+        For fewer landmarks than 1 or more than n.
+
+    Examples
+    --------
+    >>> chosen, cover_radius = farthest_points(np.array([[0.0], [1.0], [2.0], [9.0]]), 2)
+    >>> chosen.tolist(), cover_radius  # 2 is nearest to the mean, 9 farthest from it
+    ([2, 3], 2.0)
     """
     if not 1 <= count <= len(points):
         raise BumplabError(f"There are 1 to {len(points)} landmarks among {len(points)} points, got {count}.")
@@ -150,13 +185,15 @@ def _sample(
     scale = 2 * float(cover + gap if np.ndim(r) == 3 else np.hypot(cover, gap))
     distances = cdist(points[chosen], points[chosen])
     enclosing = float(distances.max(axis=1).min())
-    told = {"scale": scale, "cover_radius": cover, "sampling_gap": gap, "enclosing": enclosing, "landmarks": chosen}
-    return distances, {**told, "components": components, "coefficients": coefficients}
+    facts = {"scale": scale, "cover_radius": cover, "sampling_gap": gap, "enclosing": enclosing, "landmarks": chosen}
+    return distances, {**facts, "components": components, "coefficients": coefficients}
 
 
 def _bars(distances: np.ndarray, threshold: float, coefficients: int, dimensions: int) -> tuple[np.ndarray, ...]:
-    found = ripser(distances, distance_matrix=True, maxdim=dimensions, thresh=threshold, coeff=coefficients)
-    return tuple(found["dgms"])
+    """Return the persistence diagrams of landmarks at these distances (m, m), from H0 to the highest dimension."""
+    return tuple(
+        ripser(distances, distance_matrix=True, maxdim=dimensions, thresh=threshold, coeff=coefficients)["dgms"]
+    )
 
 
 def persistence(
@@ -187,19 +224,31 @@ def persistence(
     dimensions : int
         Highest homology, 0 to 2.
 
+    Returns
+    -------
+    Persistence
+
     Raises
     ------
     BumplabError
         If a parameter is out of its range, or the representation is not a cloud of at least 4 finite points.
+
+    Examples
+    --------
+    >>> angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    >>> circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    >>> diagrams = persistence(circle, dimensions=1).diagrams
+    >>> [len(bars) for bars in diagrams]  # 12 points and one hole
+    [12, 1]
     """
-    distances, told = _sample(r, components, landmarks, coefficients, dimensions)
-    if threshold is None and 0 < told["scale"] < told["enclosing"]:
-        threshold = min(told["scale"] * _JUNG_FACTORS[dimensions], told["enclosing"])
+    distances, facts = _sample(r, components, landmarks, coefficients, dimensions)
+    if threshold is None and 0 < facts["scale"] < facts["enclosing"]:
+        threshold = min(facts["scale"] * _JUNG_FACTORS[dimensions], facts["enclosing"])
     elif threshold is None:
         threshold = float(np.quantile(distances[np.triu_indices(len(distances), 1)], 0.3))
     if not threshold > 0:
         raise BumplabError(f"The threshold is a length above 0, got {threshold:g}.")
-    return Persistence(_bars(distances, threshold, coefficients, dimensions), threshold, **told)
+    return Persistence(_bars(distances, threshold, coefficients, dimensions), threshold, **facts)
 
 
 def _strong_collapse(distances: np.ndarray, scale: float) -> np.ndarray:
@@ -226,13 +275,20 @@ def betti_numbers(
 
     Landmarks that the count can do without are dropped first. Next to none are left of a cloud without holes, whose
     diagrams take longest. Parameters and errors are those of :func:`persistence`.
+
+    Examples
+    --------
+    >>> angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    >>> circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    >>> betti_numbers(circle, dimensions=1), betti_numbers(np.concatenate([circle, circle + 9]), dimensions=1)
+    ((1, 1), (2, 2))
     """
-    distances, told = _sample(r, components, landmarks, coefficients, dimensions)
-    scale, enclosing = told["scale"], told["enclosing"]
+    distances, facts = _sample(r, components, landmarks, coefficients, dimensions)
+    scale, enclosing = facts["scale"], facts["enclosing"]
     if scale >= enclosing:
         return (1,) + (0,) * dimensions
     core = _strong_collapse(distances, scale)
     lengths = np.maximum(distances, scale)[np.ix_(core, core)]
     np.fill_diagonal(lengths, 0)
     threshold = min(scale * _JUNG_FACTORS[dimensions], enclosing)
-    return Persistence(_bars(lengths, threshold, coefficients, dimensions), threshold, **told).betti()
+    return Persistence(_bars(lengths, threshold, coefficients, dimensions), threshold, **facts).betti()
