@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safetensors.numpy import load as load_arrays
 
+from bumplab.chapters.catalogue import chapter_paths
 from bumplab.runs.run import Run
 from bumplab.runs.store import load, recorded_folder
 
@@ -94,8 +95,7 @@ def claims_of(path: Path) -> dict[str, str]:
 
 def chapters() -> dict[str, dict]:
     """Return what every chapter prints: numbers outside claims, and claims."""
-    paths = sorted(BOOK.glob("[0-9]*.ipynb"))
-    return {path.stem: {"numbers": " ".join(printed(path)), "claims": claims_of(path)} for path in paths}
+    return {path.stem: {"numbers": " ".join(printed(path)), "claims": claims_of(path)} for path in chapter_paths(BOOK)}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,12 @@ from .benchmarks import (
 from .catalogue import (
     chapter_names as chapter_names,
     chapter_path as chapter_path,
+    chapter_paths as chapter_paths,
     declared_parameters as declared_parameters,
+    listed_notebooks as listed_notebooks,
+    read_cells as read_cells,
+    stray_notebooks as stray_notebooks,
+    tagged_source as tagged_source,
     validate as validate,
 )
 from .checks import (

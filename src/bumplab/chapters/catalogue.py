@@ -4,19 +4,76 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import bumplab
+import yaml
+
 from bumplab.chapters.validation import parameter_type, reject_unknown, typed
-from bumplab.common.errors import BumplabError
-from bumplab.common.parsing import parse_literal
+from bumplab.common.errors import BumplabError, quote
+from bumplab.common.files import book_folder
+from bumplab.common.parsing import parse_named
+
+#: Not NN-name-out, which is what a re-run of NN-name writes.
+_CHAPTER = re.compile(r"\d\d(-[a-z0-9]+)+(?<!-out)")
+
+
+def listed_notebooks(contents: Path) -> list[Path]:
+    """Return the notebooks that a ``_toc.yml`` names, in reading order.
+
+    Raises
+    ------
+    BumplabError
+        If the file cannot be read.
+    """
+    try:
+        pages = _pages(yaml.safe_load(contents.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError):
+        raise BumplabError(f"{contents} is missing or not a table of contents.") from None
+    return [path for page in pages if (path := contents.parent / f"{page}.ipynb").is_file()]
+
+
+def chapter_paths(book: Path | None = None) -> list[Path]:
+    """Return the notebooks of the chapters, in reading order.
+
+    A chapter is called NN-name, two digits and words of small letters. In a checkout the contents, ``_toc.yml`` beside
+    the folder, name the chapters, and no other file is one, such as a copy made by hand; in an installed package,
+    which has no contents, the name alone decides.
+
+    Parameters
+    ----------
+    book : Path, optional
+        The folder of the chapters; by default that of this book.
+
+    Examples
+    --------
+    >>> [path.stem for path in chapter_paths()][:2]
+    ['01-worlds', '02-training']
+    """
+    book = book or book_folder()
+    contents = book.parent / "_toc.yml"
+    paths = listed_notebooks(contents) if contents.is_file() else sorted(book.glob("*.ipynb"))
+    return [path for path in paths if path.parent == book and _CHAPTER.fullmatch(path.stem)]
+
+
+def stray_notebooks(book: Path | None = None) -> list[Path]:
+    """Return the notebooks beside the chapters that ``_toc.yml`` does not name, such as copies made by hand."""
+    book = book or book_folder()
+    contents = book.parent / "_toc.yml"
+    return sorted(set(book.glob("*.ipynb")) - set(listed_notebooks(contents))) if contents.is_file() else []
 
 
 def chapter_names() -> list[str]:
-    """Return the names of the book's chapters."""
-    return sorted(path.stem for path in bumplab.book_folder().glob("[0-9]*.ipynb"))
+    """Return the names of the book's chapters, in reading order.
+
+    Examples
+    --------
+    >>> chapter_names()[:2]
+    ['01-worlds', '02-training']
+    """
+    return [path.stem for path in chapter_paths()]
 
 
 def chapter_path(name: str) -> Path:
@@ -26,18 +83,54 @@ def chapter_path(name: str) -> Path:
     ------
     BumplabError
         If there is no such chapter.
+
+    Examples
+    --------
+    >>> chapter_path("02").name
+    '02-training.ipynb'
     """
     if name.endswith(".ipynb") and Path(name).is_file():
         return Path(name)
-    for known in chapter_names():
-        if name in (known, known.split("-")[0]):
-            return bumplab.book_folder() / f"{known}.ipynb"
-    raise BumplabError(f"There is no chapter {name!r}: use one of {', '.join(chapter_names())}.")
+    for path in chapter_paths():
+        if name in (path.stem, path.stem.split("-")[0]):
+            return path
+    raise BumplabError(f"There is no chapter {quote(name)}: use one of {', '.join(chapter_names())}.")
+
+
+def read_cells(path: Path) -> list[dict[str, Any]]:
+    """Return the cells of a notebook, each with its ``cell_type``, ``source``, ``metadata`` and perhaps ``outputs``.
+
+    Raises
+    ------
+    BumplabError
+        If the file cannot be read, or is no notebook.
+    """
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if all(isinstance(cell["source"], (str, list)) and isinstance(cell["metadata"], dict) for cell in cells):
+            return cells
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise BumplabError(f"{path} is not a notebook.")
+
+
+def tagged_source(path: Path, tag: str) -> str:
+    """Return the code of a chapter's cell with a tag.
+
+    Raises
+    ------
+    BumplabError
+        If the file is no notebook, or none of its cells has the tag.
+    """
+    for cell in read_cells(path):
+        if tag in cell["metadata"].get("tags", ()):
+            return "".join(cell["source"])
+    raise BumplabError(f"{path} has no cell tagged {tag!r}, so it is not a chapter of this book.")
 
 
 def declared_parameters(path: Path) -> dict[str, tuple[type, Any]]:
     """Return a chapter's parameters: name to (type, default)."""
-    source = _tagged(path, "parameters")
+    source = tagged_source(path, "parameters")
     return {
         node.target.id: (parameter_type(ast.unparse(node.annotation)), ast.literal_eval(node.value))
         for node in ast.parse(source).body
@@ -57,24 +150,21 @@ def validate(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     types = {name: kind for name, (kind, _) in declared_parameters(path).items()}
     reject_unknown(values, types)
-    values_by_name = {}
+    checked = {}
     for name, value in values.items():
         if isinstance(value, str) and types[name] is not str:
-            value = parse_literal(value)
-        values_by_name[name] = typed(name, value, types[name])
+            value = parse_named(name, value)
+        checked[name] = typed(name, value, types[name])
     namespace: dict[str, Any] = {"__name__": "__validation__"}
-    exec(compile(_tagged(path, "parameters"), f"{path.name}: parameters", "exec"), namespace)
-    namespace.update(values_by_name)
-    exec(compile(_tagged(path, "validation"), f"{path.name}: validation", "exec"), namespace)
-    return values_by_name
+    exec(compile(tagged_source(path, "parameters"), f"{path.name}: parameters", "exec"), namespace)
+    namespace.update(checked)
+    exec(compile(tagged_source(path, "validation"), f"{path.name}: validation", "exec"), namespace)
+    return checked
 
 
-def _tagged(path: Path, tag: str) -> str:
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError):
-        raise BumplabError(f"{path} is not a notebook.") from None
-    for cell in cells:
-        if tag in cell["metadata"].get("tags", ()):
-            return "".join(cell["source"])
-    raise BumplabError(f"{path} has no cell tagged {tag!r}, so it is not a chapter of this book.")
+def _pages(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("root", "file") if key in node)
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
+        yield from _pages(child)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.chapters.claims import CLAIM_MIME, VERDICTS, Claim
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
 
 
@@ -28,7 +28,7 @@ class Scoreboard:
     def filter(self, verdict: str) -> Scoreboard:
         """Return the part with one verdict; ``"all"`` keeps everything."""
         if verdict != "all" and verdict not in VERDICTS:
-            raise BumplabError(f"There is no verdict {verdict!r}: use all or one of {', '.join(VERDICTS)}.")
+            raise BumplabError(f"There is no verdict {quote(verdict)}: use all or one of {', '.join(VERDICTS)}.")
         return Scoreboard([row for row in self.rows if verdict in ("all", row[1].verdict)])
 
     def __str__(self) -> str:
@@ -47,24 +47,28 @@ class Scoreboard:
 
 
 def collect_claims(book: Path) -> Scoreboard:
-    """Return every claim in the outputs of the notebooks of a folder, in reading order.
+    """Return every claim in the outputs of the chapters of a folder, in reading order.
+
+    Notebooks that are no chapters, such as copies made by hand, are left out: see
+    :func:`~bumplab.chapters.catalogue.chapter_paths`.
 
     Raises
     ------
     BumplabError
-        If two claims have the same name.
+        If two claims have the same name, or a chapter is no notebook.
     """
-    found: list[tuple[str, Claim]] = []
-    for path in sorted(book.glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", ()):
-                if CLAIM_MIME in output.get("data", {}):
-                    found.append((path.stem, Claim(**output["data"][CLAIM_MIME])))
-    names = [claim.name for _, claim in found]
+    rows = [
+        (path.stem, Claim(**output["data"][CLAIM_MIME]))
+        for path in chapter_paths(book)
+        for cell in read_cells(path)
+        for output in cell.get("outputs", ())
+        if CLAIM_MIME in output.get("data", {})
+    ]
+    names = [claim.name for _, claim in rows]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise BumplabError(f"Claims need unique names; {', '.join(sorted(twice))} occurs twice.")
-    return Scoreboard(found)
+    return Scoreboard(rows)
 
 
 VERDICT_COLOURS = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION, GREY), strict=True))
