@@ -89,7 +89,7 @@ def test_the_book_has_one_scoreboard():
 def test_only_the_scoreboard_collects_what_other_chapters_printed():
     for path in contents.find_chapters(ROOT):
         source = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
-        assert ("collect_claims(" in source) == path.stem.endswith("scoreboard"), path.stem
+        assert ("chapters.collect_claims(" in source) == path.stem.endswith("scoreboard"), path.stem
 
 
 def test_runs_trained_by_another_package_are_dropped(book):

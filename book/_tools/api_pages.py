@@ -6,11 +6,15 @@ Autodoc imports modules with ``typing.TYPE_CHECKING`` set. Pydantic, imported th
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from typing import Any
+
+import bumplab
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Import the package once, as a reader does."""
-    importlib.import_module("bumplab.cli.app")
-    importlib.import_module("bumplab.figures.interactive.point_cloud")
+    """Import every module of the package, as a reader does."""
+    for module in pkgutil.walk_packages(bumplab.__path__, "bumplab."):
+        if module.name != "bumplab.__main__":
+            importlib.import_module(module.name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,7 +13,7 @@ from papermill.exceptions import PapermillExecutionError
 from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
 from bumplab.chapters.validation import parameters
 from bumplab.cli.app import run
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.runs.plan import read_plan
 from bumplab.runs.store import load_or_train
 from bumplab.training.settings import preset
@@ -43,6 +43,7 @@ def refused(result, *parts):
     assert re.fullmatch(r"Error: [^\n]+\.\n", errors), errors
     for part in parts:
         assert part in errors
+    assert max(map(len, re.findall(r"'[^']*'", errors)), default=0) <= 80
 
 
 @pytest.fixture
@@ -105,7 +106,11 @@ def test_a_dry_run_shows_settings_and_trains_nothing(bumplab, monkeypatch):
         (["--set", "=1"], "Cannot read '=1': write name=value"),
         (["--set", "world=3", "--set", "world.sigma=1"], "Cannot set 'world.sigma'"),
         (["--set", "training.steps=0"], "steps: input should be greater than or equal to 1"),
-        (["--set", "seed=2026-13-45"], "seed: input should be a valid integer"),
+        (["--set", "seed=2026-13-45"], "'seed': '2026-13-45' is not a number: write one like 3, -0.5 or 1e-3"),
+        (["--set", "seed=1:5"], "'seed': '1:5' is not a number"),
+        (["--set", f"seed=1{'_' * 999}"], "'seed': '1____"),
+        (["--set", f"world.held_out={'x' * 999}"], f"Cannot read the region {quote('x' * 999)}: use "),
+        (["--preset", "p" * 999], f"There is no preset {quote('p' * 999)}: use one of"),
         (["--device", "tpu"], "There is no device 'tpu' here: use auto or"),
         (["--device", "cpu:x"], "There is no device 'cpu:x'"),
         (["--device", "cpu", "--precision", "fp8"], "Precision 'fp8' is not possible on cpu"),
@@ -258,6 +263,8 @@ def not_run(monkeypatch):
         (["-p", "seed", "abc"], "Parameter 'seed' must be a whole number, got 'abc'."),
         (["-p", "seed", "1.5"], "Parameter 'seed' must be a whole number, got 1.5."),
         (["-p", "seed", "true"], "Parameter 'seed' must be a whole number, got True."),
+        (["-p", "seed", "1:5"], "'seed': '1:5' is not a number"),
+        (["-p", "show", "yes"], "'show': 'yes' can mean two things: write true or false"),
         (["-p", "sigma", "wide"], "Parameter 'sigma' must be a number, got 'wide'."),
         (["-p", "sigma", "false"], "Parameter 'sigma' must be a number, got False."),
         (["-p", "sigma", ""], "Parameter 'sigma' must be a number, got None."),

@@ -7,7 +7,6 @@ from hypothesis import given, settings, strategies as st
 
 from bumplab.common.config import FrozenConfig
 from bumplab.common.errors import BumplabError
-from bumplab.common.parsing import parse_assignment, parse_literal
 from bumplab.training.settings import PRESETS, Settings, Training, preset
 from bumplab.worlds.bumps import BumpWorld
 from bumplab.worlds.regions import cross
@@ -199,62 +198,3 @@ def test_a_mistake_shows_in_a_notebook_without_a_traceback():
     with pytest.raises(BumplabError) as error:
         preset("nope")
     assert error.value._render_traceback_() == [f"BumplabError: {error.value}"]
-
-
-# ---------------------------------------------------------------- values typed on a command line
-
-
-@pytest.mark.parametrize(
-    "text, value",
-    [
-        ("3", 3),
-        ("-2", -2),
-        ("0.8", 0.8),
-        ("1e-3", 1e-3),
-        ("1E5", 1e5),
-        ("true", True),
-        ("True", True),
-        ("false", False),
-        ("null", None),
-        ("", None),
-        ("[1, 2]", [1, 2]),
-        ("[0, 30]", [0, 30]),
-        ("abc", "abc"),
-        ("x0", "x0"),
-        ("cross(13, 19)", "cross(13, 19)"),
-        ("~interior(4) & rim(2)", "~interior(4) & rim(2)"),
-        ("{a: 1}", "{a: 1}"),
-        ("[1, 2", "[1, 2"),
-        ("2026-13-45", "2026-13-45"),
-        ("2026-01-02", "2026-01-02"),
-        ("!!python/object:os.system x", "!!python/object:os.system x"),
-    ],
-)
-def test_a_typed_value_is_read_as(text, value):
-    read = parse_literal(text)
-    assert read == value and type(read) is type(value)
-
-
-def test_assignments_nest_and_the_last_one_wins():
-    changes = {}
-    for text in ("world.sigma=0.8", "seed=3", "world.kind=sos", "training.snapshots=[0, 30]", "seed = 4"):
-        parse_assignment(changes, text)
-    assert changes == {"world": {"sigma": 0.8, "kind": "sos"}, "training": {"snapshots": [0, 30]}, "seed": 4}
-    assert preset("smoke", **changes).world.sigma == (0.8, 0.8)
-
-
-def test_a_value_may_contain_an_equals_sign():
-    changes = {}
-    parse_assignment(changes, "world.kind=a=b")
-    assert changes == {"world": {"kind": "a=b"}}
-
-
-@pytest.mark.parametrize("text", ["", "seed", "=3", " = 3", "world.sigma"])
-def test_an_assignment_without_a_name_or_value_is_refused(text):
-    with pytest.raises(BumplabError, match=r"^Cannot read .*: write name=value, for example world.sigma=0.8\.$"):
-        parse_assignment({}, text)
-
-
-def test_an_assignment_below_a_value_is_refused():
-    with pytest.raises(BumplabError, match=r"^Cannot set 'world.sigma': 'world' was already given as a value\.$"):
-        parse_assignment({"world": 3}, "world.sigma=1")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from ripser import ripser
 from scipy.spatial.distance import cdist
-from sklearn.neighbors import NearestNeighbors
 
 from bumplab.analysis.geometry import pca
 from bumplab.common.errors import BumplabError
@@ -162,6 +161,8 @@ def farthest_points(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
 
 def _gap(points: np.ndarray) -> float:
     """Estimate the radius of the largest hole in the sampling; see :class:`Persistence`."""
+    from sklearn.neighbors import NearestNeighbors
+
     if points.ndim == 2:
         return float(NearestNeighbors(n_neighbors=2).fit(points).kneighbors()[0].max())
     diagonals = points[1:, 1:] - points[:-1, :-1], points[1:, :-1] - points[:-1, 1:]

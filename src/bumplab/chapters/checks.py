@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bumplab.chapters.validation import ParameterError
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.training.device import pick_device
 from bumplab.worlds.regions import parse_region
 
@@ -56,7 +56,7 @@ class Check:
         except BumplabError as error:
             raise ParameterError(f"Parameter {name!r}: {error}") from None
         if not possible:
-            raise ParameterError(f"Parameter {name!r} must be {self.words}, got {value!r}.")
+            raise ParameterError(f"Parameter {name!r} must be {self.words}, got {quote(value)}.")
         for other in self.others:
             other.apply(name, value, params)
 

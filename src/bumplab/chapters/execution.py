@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bumplab.chapters.catalogue import validate
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = True) -> None:
@@ -23,9 +23,9 @@ def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = Tru
 
     values = validate(path, values)
     if out.suffix != ".ipynb":
-        raise BumplabError(f"The output {str(out)!r} must be a notebook: give a name that ends in .ipynb.")
+        raise BumplabError(f"The output {quote(str(out))} must be a notebook: give a name that ends in .ipynb.")
     if out.resolve() == path.resolve():
-        raise BumplabError(f"The output {str(out)!r} is the chapter itself: choose another file.")
+        raise BumplabError(f"The output {quote(str(out))} is the chapter itself: choose another file.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
@@ -36,7 +36,7 @@ def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = Tru
             f"{path.stem} failed: {error.ename}: {error.evalue} The notebook so far is {out}."
         ) from None
     except OSError as error:
-        raise BumplabError(f"Cannot write {str(out)!r}: {error.strerror}.") from None
+        raise BumplabError(f"Cannot write {quote(str(out))}: {error.strerror}.") from None
 
 
 class ChapterFailed(BumplabError):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 if TYPE_CHECKING:
     from bumplab.chapters.checks import Check
@@ -66,7 +66,7 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
     params = SimpleNamespace(**{name: typed(name, namespace[name], kind) for name, kind in types.items()})
     for name, check in checks.items():
         if name not in types:
-            raise BumplabError(f"A check is given for {name!r}, which is no parameter of this chapter.")
+            raise BumplabError(f"A check is given for {quote(name)}, which is no parameter of this chapter.")
         check.apply(name, getattr(params, name), params)
     return params
 
@@ -77,14 +77,14 @@ def reject_unknown(names: Iterable[str], types: Mapping[str, type]) -> None:
         if name not in types:
             close = difflib.get_close_matches(name, types, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise ParameterError(f"There is no parameter {name!r}: {hint}This chapter has {', '.join(types)}.")
+            raise ParameterError(f"There is no parameter {quote(name)}: {hint}This chapter has {', '.join(types)}.")
 
 
 def parameter_type(annotation: Any) -> type:
     """Return the type that a parameter's annotation stands for: bool, int, float, str or list."""
     kind = _TYPES.get(getattr(annotation, "__name__", annotation))
     if kind is None:
-        raise ParameterError(f"A parameter is annotated {annotation!r}: use one of {', '.join(_TYPES)}.")
+        raise ParameterError(f"A parameter is annotated {quote(annotation)}: use one of {', '.join(_TYPES)}.")
     return kind
 
 
@@ -95,5 +95,5 @@ def typed(name: str, value: Any, kind: type) -> Any:
     if kind is list and isinstance(value, tuple):
         value = list(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise ParameterError(f"Parameter {name!r} must be {_WORDS[kind]}, got {value!r}.")
+        raise ParameterError(f"Parameter {quote(name)} must be {_WORDS[kind]}, got {quote(value)}.")
     return value

@@ -1,4 +1,4 @@
-"""The command line's ``runs``: list, show, verify and record runs."""
+"""``bumplab runs``: what is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bumplab.common.errors import BumplabError
+from bumplab.cli.options import device_option, jobs_option, precision_option
+from bumplab.common.errors import BumplabError, quote
 
 if TYPE_CHECKING:
     from bumplab.runs.run import Run
@@ -35,7 +36,7 @@ def list_runs() -> None:
             damaged += 1
             continue
         place = "recorded" if folder.parent == recorded_folder() else "cache"
-        click.echo(f"{place:8}  {summarize(run)}")
+        click.echo(f"{place:8}  {format_run(run)}")
     sys.exit(1 if damaged else 0)
 
 
@@ -59,22 +60,22 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
     """Check every file of the runs (all by default) and compute their accuracies again from what they kept."""
     from bumplab.runs.store import iter_runs, verify
 
-    found: dict[str, list[str]] = {"proved": [], "refuted": [], "not provable": []}
+    ids: dict[str, list[str]] = {"proved": [], "refuted": [], "not provable": []}
     for folder in [_folder(run_id) for run_id in run_ids] or list(iter_runs()):
         proof = verify(folder)
-        found[proof.verdict].append(proof.id)
+        ids[proof.verdict].append(proof.id)
         click.echo(f"{proof.verdict:12}  {proof.id}  {proof.reason}")
-    for verdict, ids in found.items():
-        names = f": {', '.join(ids)}" if ids and verdict != "proved" else ""
-        click.echo(f"{len(ids)} {verdict}{names}")
-    sys.exit(1 if found["refuted"] else 0)
+    for verdict, names in ids.items():
+        listed = f": {', '.join(names)}" if names and verdict != "proved" else ""
+        click.echo(f"{len(names)} {verdict}{listed}")
+    sys.exit(1 if ids["refuted"] else 0)
 
 
 @runs_group.command("record")
 @click.option("--retrain", is_flag=True, help="Train again what is already recorded.")
-@click.option("--jobs", type=int, help="Runs at a time, one thread each [one for every core; 1 on a GPU].")
-@click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@jobs_option
+@device_option
+@precision_option
 def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) -> None:
     """Train every run that the book's plan names (book/runs/plan.json) into book/runs; finished ones are kept."""
     from bumplab.runs.store import recorded_folder
@@ -86,25 +87,23 @@ def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) ->
     sys.exit(1 if failed else 0)
 
 
-def summarize(run: Run) -> str:
-    """Return one line about a run."""
+def format_run(run: Run) -> str:
+    """Return one line about a run: id, world, what it predicts, seed, accuracies, seconds and device."""
     world, accuracy = run.settings.world, run.accuracy
-    parts = ", ".join(f"{part} {shares['joint']:.3f}" for part, shares in accuracy.items())
+    splits = ", ".join(f"{split} {rates['joint']:.3f}" for split, rates in accuracy.items())
     return (
         f"{run.id}  {world.kind} {world.size}, predicts {run.settings.diffusion.prediction_type}, "
         f"seed {run.settings.seed}: "
-        f"accuracy {parts}; {run.provenance['seconds']:.1f} s on {run.provenance['device']}"
+        f"accuracy {splits}; {run.provenance['seconds']:.1f} s on {run.provenance['device']}"
     )
 
 
 def _folder(run_id: str) -> Path:
     from bumplab.runs.store import iter_runs
 
-    found = list(
-        {folder.name: folder for folder in reversed(list(iter_runs())) if folder.name.startswith(run_id)}.values()
-    )
-    if len(found) != 1:
+    by_id = {folder.name: folder for folder in reversed(list(iter_runs())) if folder.name.startswith(run_id)}
+    if len(by_id) != 1:
         raise BumplabError(
-            f"{'No run' if not found else 'More than one run'} has an id starting with {run_id!r}; see 'runs list'."
+            f"{'More than one run' if by_id else 'No run'} has an id starting with {quote(run_id)}; see 'runs list'."
         )
-    return found[0]
+    return next(iter(by_id.values()))

@@ -1,12 +1,13 @@
 from .config import FrozenConfig as FrozenConfig, format_validation_error as format_validation_error
 from .curves import PowerLaw as PowerLaw, fit_log_log as fit_log_log, level_crossing as level_crossing
-from .errors import BumplabError as BumplabError
+from .errors import BumplabError as BumplabError, quote as quote
 from .files import atomic_write as atomic_write, book_folder as book_folder, check_writable as check_writable
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
 from .parsing import (
     flatten as flatten,
-    parse_assignment as parse_assignment,
+    parse_assignments as parse_assignments,
     parse_literal as parse_literal,
+    parse_named as parse_named,
     set_nested as set_nested,
 )
 from .power_laws import fit_power_law as fit_power_law, fit_power_law_by_seed as fit_power_law_by_seed

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 def format_validation_error(error: ValidationError, where: str, aliases: Mapping[str, str] | None = None) -> str:
@@ -41,10 +41,10 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     field = ".".join(names.get(part, str(part)) for part in first["loc"]) or where
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return f"There is no setting {field!r} in {where}."
+        return f"There is no setting {quote(field)} in {where}."
     if first["type"] == "value_error" and isinstance(first.get("ctx", {}).get("error"), BumplabError):
         return message
-    value = "" if first["type"] in ("value_error", "missing") else f" (got {first['input']!r})"
+    value = "" if first["type"] in ("value_error", "missing") else f" (got {quote(first['input'])})"
     return f"{where}: {field}: {message[0].lower()}{message[1:]}{value}.".replace("..", ".")
 
 

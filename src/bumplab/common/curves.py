@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from bumplab.common.errors import BumplabError
 
@@ -118,6 +117,8 @@ class PowerLaw:
         >>> round(law(100)), [round(end) for end in law.predict(100)]
         (99, [38, 261])
         """
+        from scipy import stats
+
         t = stats.t.ppf(0.975, self.n - 2)
         half = t * self.residual * math.sqrt(1 / self.n + (math.log(x) - self.mean_log) ** 2 / self.spread)
         return self(x) * math.exp(-half), self(x) * math.exp(half)
@@ -149,6 +150,8 @@ def fit_log_log(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     >>> round(law.exponent, 6), round(law.factor, 6)
     (2.0, 5.0)
     """
+    from scipy import stats
+
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or x.ndim != 1 or len(x) < 3 or len(np.unique(x)) < 2:
         raise BumplabError("A power law needs three points or more, at two or more different x.")

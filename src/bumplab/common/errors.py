@@ -1,4 +1,4 @@
-"""The one error that a user sees."""
+"""The one error that a user sees, and how it quotes what the user typed."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ class BumplabError(ValueError):
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
+
+
+def quote(value: object) -> str:
+    """Return what was typed as a message shows it: within quotes if it is text, in 80 characters at most.
+
+    Examples
+    --------
+    >>> quote("3abc")
+    "'3abc'"
+    >>> len(quote("a" * 1000))
+    80
+    """
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
@@ -67,7 +67,7 @@ def check_writable(out: Path | None) -> None:
             atomic_write(out / ".writable", "")
             (out / ".writable").unlink()
     except OSError as error:
-        raise BumplabError(f"Cannot write to the folder {str(out)!r}: {error.strerror}.") from None
+        raise BumplabError(f"Cannot write to the folder {quote(str(out))}: {error.strerror}.") from None
 
 
 def book_folder() -> Path:

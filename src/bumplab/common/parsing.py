@@ -2,48 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
+
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"(?![-+]?[0-9]+$)[-+]?(\.[0-9]+|[0-9]+\.?[0-9]*)([eE][-+]?[0-9]+)?")
+#: As many digits as a number may have; Python itself stops at 4,300.
+_MAX_DIGITS = 300
+_LIKE_A_NUMBER = re.compile(r"[-+]?\.?\d")
+#: True and false to YAML 1.1, text to YAML 1.2.
+_YES_AND_NO = ("yes", "no", "on", "off")
 
 
-def parse_assignment(changes: dict[str, Any], text: str) -> None:
-    """Add one ``name=value`` of the command line to nested `changes`: ``world.sigma=0.8``, ``seed=3``.
+def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Read assignments of the command line into nested values, see :func:`parse_literal`.
 
-    Values are read as YAML, so that ``true`` is a bool, ``[1, 2]`` a pair, ``1e-3`` a number and
-    ``cross(13, 19)`` text.
+    Raises
+    ------
+    BumplabError
+        For text that is no assignment, a value that cannot be read, or a value given where others lie deeper.
+
+    Examples
+    --------
+    >>> parse_assignments(["world.sigma=0.8", "seed=3"])
+    {'world': {'sigma': 0.8}, 'seed': 3}
     """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise BumplabError(f"Cannot read {text!r}: write name=value, for example world.sigma=0.8.")
-    set_nested(changes, name.strip(), parse_literal(value))
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise BumplabError(f"Cannot read {quote(text)}: write name=value, for example world.sigma=0.8.")
+        set_nested(changes, name.strip(), parse_named(name.strip(), value))
+    return changes
 
 
 def set_nested(changes: dict[str, Any], name: str, value: Any) -> None:
-    """Set the dotted `name` in nested `changes`: ``put(changes, "world.sigma", 0.8)``."""
+    """Set a value by its dotted name.
+
+    Raises
+    ------
+    BumplabError
+        Where a value lies in the way.
+
+    Examples
+    --------
+    >>> changes = {"seed": 3}
+    >>> set_nested(changes, "world.sigma", 0.8)
+    >>> changes
+    {'seed': 3, 'world': {'sigma': 0.8}}
+    """
     *groups, last = name.split(".")
     for group in groups:
         changes = changes.setdefault(group, {})
         if not isinstance(changes, dict):
-            raise BumplabError(f"Cannot set {name!r}: {group!r} was already given as a value.")
+            raise BumplabError(f"Cannot set {quote(name)}: {quote(group)} was already given as a value.")
     changes[last] = value
-
-
-def parse_literal(text: str) -> Any:
-    """Read a value typed on the command line: a number, true or false, null, a list in brackets, else text."""
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # ValueError: a date that is none
-        return text
-    if isinstance(value, str):
-        try:
-            return float(value)  # YAML 1.1 reads 1e-3 as text
-        except ValueError:
-            return text
-    return value if isinstance(value, (bool, int, float, list, type(None))) else text
 
 
 def flatten(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -52,3 +72,72 @@ def flatten(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     for name, value in nested.items():
         found |= flatten(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
     return found
+
+
+def parse_literal(text: str) -> Any:
+    """Read a value typed on the command line.
+
+    Values are those of the core schema of YAML 1.2 without its octal, hexadecimal and infinite numbers: ``true`` or
+    ``false``; ``null`` or nothing; a decimal number; text in quotes; a list of such values in brackets; any other
+    text is itself. What one reader takes for a number or a truth and another for something else is refused: text that
+    starts like a number and is none, such as ``1:30``, ``017``, ``0x10`` or ``1_000``, and yes, no, on and off.
+
+    Returns
+    -------
+    bool, int, float, str, list or None
+        A number is what ``int`` or else ``float`` makes of the same text.
+
+    Raises
+    ------
+    BumplabError
+        For such a value, or a list or quotes that do not end.
+
+    Examples
+    --------
+    >>> [parse_literal(text) for text in ("3", "1e-3", "true", "cross(13, 19)", "[1, 2]", "'3'")]
+    [3, 0.001, True, 'cross(13, 19)', [1, 2], '3']
+    >>> parse_literal("1:30")
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: '1:30' is not a number: write one like 3, -0.5 or 1e-3, or quotes around text.
+    """
+    text = text.strip()
+    if not text.startswith(("[", "'", '"')):
+        return _parse_scalar(text)
+    try:
+        return _parse_node(yaml.compose(text, yaml.SafeLoader))
+    except yaml.YAMLError:
+        raise BumplabError(f"Cannot read {quote(text)}: write a list as [1, 2], and text in quotes as 'a'.") from None
+
+
+def parse_named(name: str, text: str) -> Any:
+    """Read a value by :func:`parse_literal`; what is wrong with it is said of the setting or parameter `name`."""
+    try:
+        return parse_literal(text)
+    except BumplabError as error:
+        raise BumplabError(f"{quote(name)}: {error}") from None
+
+
+def _parse_scalar(text: str) -> Any:
+    lower = text.lower()
+    if text in (lower, lower.upper(), lower.capitalize()) and lower in _WORDS:
+        return _WORDS[lower]
+    if len(text) <= _MAX_DIGITS:
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+            return number
+    if _LIKE_A_NUMBER.match(text):
+        raise BumplabError(f"{quote(text)} is not a number: write one like 3, -0.5 or 1e-3, or quotes around text.")
+    if lower in _YES_AND_NO:
+        raise BumplabError(f"{quote(text)} can mean two things: write true or false, or quotes around text.")
+    return text
+
+
+def _parse_node(node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [_parse_node(item) for item in node.value]
+    if not isinstance(node, yaml.ScalarNode):
+        raise BumplabError("A list holds numbers, true or false, text and lists, not names with values.")
+    if node.style is None and node.value.count("(") != node.value.count(")"):
+        raise BumplabError(f"Cannot read {quote(node.value)} in a list: write quotes around text with commas.")
+    return node.value if node.style else _parse_scalar(node.value)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
-from scipy.stats import norm
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Proport
     """
     if n == 0:
         return Proportion(float("nan"), 0.0, 1.0, 0)
-    z, p = norm.ppf((1 + confidence) / 2), successes / n
+    z, p = NormalDist().inv_cdf((1 + confidence) / 2), successes / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
@@ -87,6 +86,8 @@ def t_interval(values: Sequence[float], low: float = -np.inf, high: float = np.i
     >>> t_interval([0.2, 0.8], low=0, high=1)  # two seeds say little
     (0.5, 0.0, 1.0)
     """
+    from scipy import stats
+
     data = np.asarray(values, dtype=float)
     half = stats.t.ppf(0.975, data.size - 1) * stats.sem(data) if data.size > 1 else 0.0
     ends = np.clip([data.mean() - half, data.mean() + half], low, high)

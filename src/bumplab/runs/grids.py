@@ -6,13 +6,13 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.common.parsing import flatten, parse_literal, set_nested
-from bumplab.training.settings import Settings, preset
+
+if TYPE_CHECKING:
+    from bumplab.training.settings import Settings
 
 #: A grid of more cells has to be asked for twice.
 MAX_CELLS = 10_000
@@ -45,9 +45,9 @@ def parse_grid(
     for text in texts:
         name, _, values = (part.strip() for part in text.partition("="))
         if not name or not values:
-            raise BumplabError(f"Cannot read the axis {text!r}: write name=values, for example seed=0:5.")
+            raise BumplabError(f"Cannot read the axis {quote(text)}: write name=values, for example seed=0:5.")
         if name in axes:
-            raise BumplabError(f"The grid has two axes {name!r}: give all values in one.")
+            raise BumplabError(f"The grid has two axes {quote(name)}: give all values in one.")
         axes[name] = _range(values, yes) if _RANGE.fullmatch(values) else [value(item) for item in _split(values)]
     _allow(math.prod(map(len, axes.values())), yes)
     return axes
@@ -70,35 +70,37 @@ def _split(text: str) -> list[str]:
             items[-1] += sign
     items = [item.strip() for item in items]
     if "" in items or any(_RANGE.fullmatch(item) for item in items):
-        raise BumplabError(f"Cannot read the values {text!r}: write values between commas, or one range alone.")
+        raise BumplabError(f"Cannot read the values {quote(text)}: write values between commas, or one range alone.")
     return items
 
 
 def _range(text: str, yes: bool) -> Sequence:
     """Read ``start:stop`` (whole numbers, without the stop) or ``start:stop:count`` (with both ends)."""
     try:
-        start, stop, *rest = (int(part) if re.fullmatch(r"[-+]?\d+", part) else float(part) for part in text.split(":"))
+        start, stop, *rest = map(parse_literal, text.split(":"))
         whole = isinstance(start, int) and isinstance(stop, int)
         (count,) = rest or [stop - start if whole else None]
         if not isinstance(count, int) or not math.isfinite(start) or not math.isfinite(stop):
             raise ValueError
-    except ValueError:
-        raise BumplabError(f"Cannot read the range {text!r}: write 0:5 for 0 to 4, or 0.1:1:10 for ten.") from None
+    except (ValueError, TypeError):  # too few numbers or too many, or something else than numbers
+        raise BumplabError(f"Cannot read the range {quote(text)}: write 0:5 for 0 to 4, or 0.1:1:10 for ten.") from None
     if count < 1 + len(rest) or start == stop:
         rule = "a count of at least 2 and two different ends" if rest else "a stop above the start"
-        raise BumplabError(f"The range {text!r} is empty: it needs {rule}.")
+        raise BumplabError(f"The range {quote(text)} is empty: it needs {rule}.")
     _allow(count, yes)
     if not rest:
         return range(start, stop)
     if whole and (stop - start) % (count - 1) == 0:
         return [start + (stop - start) // (count - 1) * index for index in range(count)]
+    import numpy as np
+
     return [float(f"{value:.12g}") for value in np.linspace(start, stop, count)]  # 0.3, not 0.30000000000000004
 
 
 def grid_cells(axes: Mapping[str, Sequence], fixed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield every combination of the axes' values, as name to value, each with the `fixed` values."""
     if twice := fixed.keys() & axes.keys():
-        raise BumplabError(f"{min(twice)!r} is both set and an axis of the grid: choose one.")
+        raise BumplabError(f"{quote(min(twice))} is both set and an axis of the grid: choose one.")
     for values in itertools.product(*axes.values()):
         yield {**fixed, **dict(zip(axes, values, strict=True))}
 
@@ -111,10 +113,12 @@ def grid_settings(name: str, changes: Mapping[str, Any], axes: Mapping[str, Sequ
     BumplabError
         For an unknown preset or setting, or an impossible value, in any cell.
     """
-    found = []
+    from bumplab.training.settings import preset
+
+    settings = []
     for cell in grid_cells(axes, flatten(changes)):
         nested: dict[str, Any] = {}
         for setting, value in cell.items():
             set_nested(nested, setting, value)
-        found.append(preset(name, **nested))
-    return found
+        settings.append(preset(name, **nested))
+    return settings

@@ -41,7 +41,8 @@ from .outcomes import (
     layer_embedding as layer_embedding,
     measure as measure,
 )
-from .settings import PRESETS as PRESETS, Settings as Settings, Steps as Steps, Training as Training, preset as preset
+from .presets import PRESETS as PRESETS
+from .settings import Settings as Settings, Steps as Steps, Training as Training, preset as preset
 from .state import (
     Interrupted as Interrupted,
     TrainState as TrainState,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 #: What autocast computes in; None for no autocast.
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,11 +29,11 @@ def pick_device(name: str = "auto") -> torch.device:
     kind = name.split(":")[0]
     if not present.get(kind):
         there = ", ".join(kind for kind, there in present.items() if there)
-        raise BumplabError(f"There is no device {name!r} here: use auto or {there}.")
+        raise BumplabError(f"There is no device {quote(name)} here: use auto or {there}.")
     try:
         return torch.device(name)
     except RuntimeError:
-        raise BumplabError(f"There is no device {name!r}: write {kind}, or {kind}:0 for the first one.") from None
+        raise BumplabError(f"There is no device {quote(name)}: write {kind}, or {kind}:0 for the first one.") from None
 
 
 def pick_precision(device: torch.device, name: str = "auto") -> str:
@@ -48,7 +48,7 @@ def pick_precision(device: torch.device, name: str = "auto") -> str:
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
     if name not in DTYPES or (name == "fp16" and device.type != "cuda"):
         raise BumplabError(
-            f"Precision {name!r} is not possible on {device.type}: use auto, fp32 or bf16 (fp16 on CUDA)."
+            f"Precision {quote(name)} is not possible on {device.type}: use auto, fp32 or bf16 (fp16 on CUDA)."
         )
     return name
 

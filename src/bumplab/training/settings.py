@@ -11,10 +11,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from bumplab.common.config import FrozenConfig
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.common.run_settings import FIRST_FAMILY, RunSettings
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNetSettings
+from bumplab.training.presets import PRESETS
 from bumplab.worlds.bumps import BumpWorld
 
 Steps = Annotated[int, Field(ge=0, le=100_000_000)]
@@ -128,34 +129,6 @@ class Settings(RunSettings):
         return self
 
 
-_PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "model": {"widths": (8, 8, 16, 16), "bottleneck_channels": 16, "depth": 1, "patch": 4, "encoding": 16},
-        "diffusion": {"prediction_type": "x0"},
-        "training": {
-            "steps": 60, "batch": 16, "snapshots": (0, 30),
-            "evaluate_every": 30, "evaluate_on": 16, "sampler_steps": 2,
-        },
-    },
-    "quick": {
-        "model": {"widths": (16, 32, 48, 64), "bottleneck_channels": 64, "depth": 1, "patch": 4, "heads": 1},
-        "diffusion": {"prediction_type": "x0"},
-        "training": {
-            "steps": 400, "lr_schedule": "constant", "ema_decay": 0.99,
-            "evaluate_every": 25, "evaluate_on": 128, "sampler_steps": 5,
-        },
-    },
-    "paper": {
-        "training": {
-            "steps": 60_000, "learning_rate": 3e-4, "weight_decay": 0.01, "warmup_steps": 500, "ema_decay": 0.999,
-            "evaluate_every": 2_000, "evaluate_on": 1024, "sampler_steps": 50,
-        },
-    },
-}  # fmt: skip
-
-PRESETS = tuple(_PRESETS)
-
-
 def preset(name: str, /, **changes: Any) -> Settings:
     """Return the settings of a preset with changes.
 
@@ -173,6 +146,6 @@ def preset(name: str, /, **changes: Any) -> Settings:
     BumplabError
         For an unknown preset or setting, or an impossible value.
     """
-    if name not in _PRESETS:
-        raise BumplabError(f"There is no preset {name!r}: use one of {', '.join(PRESETS)}.")
-    return Settings(**_PRESETS[name]).replace(**changes)
+    if name not in PRESETS:
+        raise BumplabError(f"There is no preset {quote(name)}: use one of {', '.join(PRESETS)}.")
+    return Settings(**PRESETS[name]).replace(**changes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 class Region:
@@ -281,7 +281,7 @@ def parse_region(text: str | Region | None) -> Region | None:
     if text is None or isinstance(text, Region):
         return text
     if not isinstance(text, str):
-        raise BumplabError(f"A region is text such as 'cross(13, 19)', got {text!r}.")
+        raise BumplabError(f"A region is text such as 'cross(13, 19)', got {quote(text)}.")
     if not text.strip():
         return None
 
@@ -304,5 +304,5 @@ def parse_region(text: str | Region | None) -> Region | None:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         shapes = ", ".join(_PRIMITIVES)
         raise BumplabError(
-            f"Cannot read the region {text!r}: use {shapes} with numbers, joined by |, & and ~."
+            f"Cannot read the region {quote(text)}: use {shapes} with numbers, joined by |, & and ~."
         ) from None
