@@ -163,5 +163,5 @@ def umap(r: np.ndarray, n_components: int = 2, n_epochs: int = 200, seed: int = 
         from umap import UMAP
 
         reducer = UMAP(n_components=n_components, n_epochs=n_epochs, random_state=seed, n_jobs=1)
-        embedding = reducer.fit_transform(r.reshape(-1, r.shape[-1]))
+        embedding = np.asarray(reducer.fit_transform(r.reshape(-1, r.shape[-1])))
     return embedding.reshape(*r.shape[:-1], n_components)

@@ -134,7 +134,7 @@ def declared_parameters(path: Path) -> dict[str, tuple[type, Any]]:
     return {
         node.target.id: (parameter_type(ast.unparse(node.annotation)), ast.literal_eval(node.value))
         for node in ast.parse(source).body
-        if isinstance(node, ast.AnnAssign)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
     }
 
 

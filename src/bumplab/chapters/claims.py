@@ -151,7 +151,7 @@ def check_claim(
         numbers = (None, None, None, 0)
         verdict = "undecided"
     else:
-        value, low, high = (round(v, digits) + 0.0 for v in t_interval(data, *((0, 1) if share else ())))
+        value, low, high = (round(v, digits) + 0.0 for v in t_interval(data, *((0, 1) if share else (-np.inf, np.inf))))
         numbers = (value, low, high, data.size)
         bounds = (-np.inf if at_least is None else at_least, np.inf if at_most is None else at_most)
         verdicts = {_verdict(*numbers, *bounds, slack) for slack in (-tolerance, tolerance)}

@@ -71,7 +71,7 @@ def collect_claims(book: Path) -> Scoreboard:
     return Scoreboard(rows)
 
 
-VERDICT_COLOURS = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION, GREY), strict=True))
+VERDICT_COLOURS: dict[str, str] = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION, GREY), strict=True))
 
 
 def plot_verdict_counts(rows: Sequence[tuple[str, Claim]]) -> None:

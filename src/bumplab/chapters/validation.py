@@ -62,7 +62,8 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
     types = {name: parameter_type(kind) for name, kind in namespace.get("__annotations__", {}).items()}
     for cell in namespace.get("In", ()):
         if cell.startswith("# Parameters\n"):
-            reject_unknown((node.targets[0].id for node in ast.parse(cell).body if isinstance(node, ast.Assign)), types)
+            targets = [node.targets[0] for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+            reject_unknown((target.id for target in targets if isinstance(target, ast.Name)), types)
     params = SimpleNamespace(**{name: typed(name, namespace[name], kind) for name, kind in types.items()})
     for name, check in checks.items():
         if name not in types:

@@ -54,6 +54,6 @@ def sweep(
             click.echo(forecast_runs(settings, jobs, store, device, precision))
             return
         table = sweep_settings(settings, jobs, dask, store, device, precision, out=out)
-    failed = int((table["status"] == "failed").sum())
+    failed = table["status"].tolist().count("failed")
     click.echo(f"{len(table) - failed} finished, {failed} failed: {out / 'table.parquet'}, {out / 'table.csv'}")
     sys.exit(1 if failed else 0)

@@ -38,7 +38,7 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     """
     first = error.errors(include_url=False)[0]
     names = aliases or {}
-    field = ".".join(names.get(part, str(part)) for part in first["loc"]) or where
+    field = ".".join(names.get(str(part), str(part)) for part in first["loc"]) or where
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return f"There is no setting {quote(field)} in {where}."
@@ -48,7 +48,7 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     return f"{where}: {field}: {message[0].lower()}{message[1:]}{value}.".replace("..", ".")
 
 
-class FrozenConfig(BaseModel):
+class FrozenConfig(BaseModel, frozen=True):
     """Immutable, hashable settings.
 
     Unknown names and impossible values raise :class:`~bumplab.common.errors.BumplabError`.
@@ -63,7 +63,7 @@ class FrozenConfig(BaseModel):
     """
 
     #: A field with an alias was recorded under that name: files, ids and plans keep it, code says the field.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     def __init__(self, /, **data: Any) -> None:
         try:

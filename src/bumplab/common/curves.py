@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bumplab.common.errors import BumplabError
 
 
-def level_crossing(x: Sequence[float], y: Sequence[float], level: float) -> float:
+def level_crossing(x: ArrayLike, y: ArrayLike, level: float) -> float:
     """Return where a rising curve reaches a level.
 
     The curve is first made monotone by isotonic regression, so that one noisy point neither makes nor hides a
@@ -19,9 +20,9 @@ def level_crossing(x: Sequence[float], y: Sequence[float], level: float) -> floa
 
     Parameters
     ----------
-    x : sequence of float, (n,)
+    x : array_like, (n,)
         Positive, in any order, two or more different values; equal ones are averaged by the regression.
-    y : sequence of float, (n,)
+    y : array_like, (n,)
         For a curve that falls give -y and -level.
     level : float
 
@@ -127,7 +128,7 @@ class PowerLaw:
         return f"exponent {self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def fit_log_log(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
+def fit_log_log(x: ArrayLike, y: ArrayLike) -> PowerLaw:
     """Fit a power law to points (x, y), one for each measurement; several may share an x.
 
     Parameters
@@ -158,7 +159,7 @@ def fit_log_log(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     if not (np.isfinite([x, y]).all() and (x > 0).all() and (y > 0).all()):
         raise BumplabError("A power law needs positive, finite values.")
     log_x, log_y = np.log(x), np.log(y)
-    fit = stats.linregress(log_x, log_y)
+    fit: Any = stats.linregress(log_x, log_y)  # its fields have no types
     half = stats.t.ppf(0.975, len(x) - 2) * fit.stderr
     spread = float(((log_x - log_x.mean()) ** 2).sum())
     residual = float(fit.stderr * math.sqrt(spread))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> Proport
     return Proportion(p, 0.0 if successes == 0 else low, 1.0 if successes == n else high, n)
 
 
-def t_interval(values: Sequence[float], low: float = -np.inf, high: float = np.inf) -> tuple[float, float, float]:
+def t_interval(values: ArrayLike, low: float = -np.inf, high: float = np.inf) -> tuple[float, float, float]:
     """Return a mean and the two ends of its 95 % Student interval.
 
     Parameters
     ----------
-    values : sequence of float, (n,)
+    values : array_like, (n,)
         One for each seed. A single one has no interval: both ends are the value.
     low, high : float
         What the quantity cannot go below or above, such as 0 and 1 for a share: the interval ends there.

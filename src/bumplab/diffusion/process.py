@@ -41,7 +41,7 @@ class Diffusion(FrozenConfig):
 
     timesteps: Annotated[int, Field(ge=2, le=100_000)] = 1000
     schedule: Literal["linear", "cosine"] = "linear"
-    prediction_type: Literal["eps", "v", "x0"] = Field("eps", alias="predicts")
+    prediction_type: Literal["eps", "v", "x0"] = Field(default="eps", alias="predicts")
 
     def log_alpha_bar(self, t: torch.Tensor) -> torch.Tensor:
         """Return log alpha_bar at real timesteps `t` (n,) in [-1, T-1], shaped (n, 1, 1, 1), float32.

@@ -6,6 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
 
 from bumplab.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE
 from bumplab.models.unet import UNet
@@ -28,7 +30,7 @@ def draw_unet(model: UNet, size: int, axis: Axes | None = None) -> Axes:
         wide, tall = 0.35 + channels / max(s[0] for s in shapes.values()), 0.6 + np.log2(height)
         kind = name.rstrip("0123456789")
         colour = {"attention": PURPLE, "down": BLUE, "up": GREEN}.get(kind, GREY)
-        axis.add_patch(plt.Rectangle((x, -tall / 2), wide, tall, facecolor=colour, edgecolor="white"))
+        axis.add_patch(Rectangle((x, -tall / 2), wide, tall, facecolor=colour, edgecolor="white"))
         axis.text(x + wide / 2, tall / 2 + 0.12, str(number), ha="center", fontsize=8.5)
         axis.text(x + wide / 2, -tall / 2 - 0.15, f"{channels}\n{height}²", ha="center", va="top", fontsize=7)
         if kind in ("down", "up"):  # the condition enters here
@@ -41,8 +43,8 @@ def draw_unet(model: UNet, size: int, axis: Axes | None = None) -> Axes:
         height = max(top, other) + 0.5
         lift = 0.45 + 0.03 * (b - a)
         axis.plot((a + b) / 2 - np.cos(arc) * (b - a) / 2, height + lift * np.sin(arc), color=BLACK, lw=1)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in (BLUE, PURPLE, GREEN, GREY)]
-    handles.append(plt.Line2D([], [], marker="o", color=ORANGE, linestyle="none", markersize=7))
+    handles: list[Patch | Line2D] = [Rectangle((0, 0), 1, 1, color=colour) for colour in (BLUE, PURPLE, GREEN, GREY)]
+    handles.append(Line2D([], [], marker="o", color=ORANGE, linestyle="none", markersize=7))
     labels = ["down", "attention", "up", "stem, middle, head", "condition enters"]
     axis.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, fontsize=8.5)
     axis.set(xlim=(-0.3, x), aspect="auto")

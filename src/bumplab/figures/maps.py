@@ -89,7 +89,9 @@ def link_map(labels: np.ndarray, offsets: np.ndarray, axis: Axes | None = None) 
         near = (0 <= x + dx) & (x + dx < columns) & (0 <= y + dy) & (y + dy < rows)
         near[near] = labels[y[near] + dy, x[near] + dx] > 0
         ends.append(np.stack([x, y, x + dx, y + dy], axis=1)[near])
-    axis.add_collection(LineCollection(np.concatenate(ends).reshape(-1, 2, 2), colors=GREY, linewidths=0.7, zorder=1))
+    axis.add_collection(
+        LineCollection(list(np.concatenate(ends).reshape(-1, 2, 2)), colors=GREY, linewidths=0.7, zorder=1)
+    )
     axis.scatter(x, y, s=12, c=np.where(labels[y, x] == 1, BLUE, ORANGE), linewidths=0, zorder=2)
     axis.set(aspect="equal", xlim=(-1, columns), ylim=(rows, -1), xlabel=r"$\mu_x / d$", ylabel=r"$\mu_y / d$")
     axis.grid(False)

@@ -50,7 +50,7 @@ class UNetSettings(FrozenConfig):
     """
 
     widths: tuple[Width, Width, Width, Width] = (64, 128, 256, 256)
-    bottleneck_channels: Width = Field(512, alias="middle")
+    bottleneck_channels: Width = Field(default=512, alias="middle")
     depth: Annotated[int, Field(ge=1, le=4)] = 2
     patch: Annotated[int, Field(ge=1, le=8)] = 1
     heads: Annotated[int, Field(ge=1, le=16)] = 4
@@ -138,7 +138,7 @@ class UNet(nn.Module):
         [-1.0]
         """
         nn.init.zeros_(self.head.weight)
-        nn.init.constant_(self.head.bias, value)
+        nn.init.constant_(self.head.bias, value)  # pyright: ignore[reportArgumentType]  # it has one
 
     def encode(self, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
         """Return the condition's encoding (n, 3 * encoding) of timesteps `t` (n,) and conditions `mu` (n, 2).

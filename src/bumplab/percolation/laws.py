@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from bumplab.common.errors import BumplabError
 from bumplab.percolation.clusters import fill_lattice
@@ -148,7 +148,7 @@ def distance_to_training(world: BumpWorld, shown: torch.Tensor | None = None) ->
     [0.0, 1.0, 2.0, 3.0]
     """
     shown = world.seen() if shown is None else shown
-    tree = cKDTree(shown.double().numpy(), boxsize=world.size if world.periodic else None)
+    tree = KDTree(shown.double().numpy(), boxsize=world.size if world.periodic else None)
     return tree.query(world.lattice().double().numpy())[0]
 
 

@@ -38,8 +38,8 @@ def rendered_overlap(world: BumpWorld, mu: torch.Tensor, other: torch.Tensor) ->
     >>> rendered_overlap(world, *pair).round(3).tolist(), overlap(4.0, 2.0).round(3).item()
     ([0.368], 0.368)
     """
-    images = (world.brightness(world.render(each)).flatten(1).double() for each in (mu, other))
-    return torch.nn.functional.cosine_similarity(*images, eps=1e-300).numpy()
+    first, second = (world.brightness(world.render(each)).flatten(1).double() for each in (mu, other))
+    return torch.nn.functional.cosine_similarity(first, second, eps=1e-300).numpy()
 
 
 def link_radius(sigma: float, theta: float) -> float:
@@ -145,7 +145,7 @@ def neighbour_offsets(world: BumpWorld, theta: float, pixels: bool = False) -> n
     >>> [len(neighbour_offsets(BumpWorld(sigma=sigma), theta=0.5)) for sigma in (0.7, 1.0, 2.0)]
     [4, 8, 36]
     """
-    scaled = tuple(d / s for d, s in zip(world.spacing, world.sigma, strict=True))
+    scaled = world.spacing[0] / world.sigma[0], world.spacing[1] / world.sigma[1]
     ideal = offsets_within(link_radius(1.0, theta), scaled)
     if not pixels:
         return ideal

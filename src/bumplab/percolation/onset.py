@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from bumplab.common.curves import level_crossing
 from bumplab.common.errors import BumplabError
@@ -99,12 +99,12 @@ def onsets(table: pandas.DataFrame, level: float = 0.5) -> dict[float, Onset]:
     {1.0: 0.1}
     """
     table = table.assign(accuracy=lattice_accuracy(table))
-    if table["accuracy"].isna().any():
+    if table["accuracy"].isna().to_numpy().any():
         raise BumplabError("Some runs of the table have no accuracy; look at its column error.")
     found = {}
     for sigma, rows in table.groupby("world.sigma"):
         each = [level_crossing(r["world.fraction"], r["accuracy"], level) for _, r in rows.groupby("seed")]
-        found[float(sigma)] = _pooled(each)
+        found[float(sigma)] = _pooled(each)  # pyright: ignore[reportArgumentType]
     return found
 
 
@@ -112,7 +112,8 @@ def _pooled(each: list[float]) -> Onset:
     if 0 in each or np.inf in each:
         value = 0.0 if 0 in each else np.inf
         return Onset(value, value, value, tuple(each))
-    return Onset(*(float(np.exp(value)) for value in t_interval(np.log(each))), tuple(each))
+    value, low, high = np.exp(t_interval(np.log(each))).tolist()
+    return Onset(value, low, high, tuple(each))
 
 
 def largest_cluster(world: BumpWorld, theta: float) -> np.ndarray:
@@ -206,6 +207,6 @@ def component_share(points: np.ndarray, radius: float) -> float:
     >>> component_share(np.array([[0.0], [1.0], [2.0], [9.0]]), radius=1.5)
     0.75
     """
-    pairs = cKDTree(np.asarray(points, dtype=float)).query_pairs(radius, output_type="ndarray")
+    pairs = KDTree(np.asarray(points, dtype=float)).query_pairs(radius, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(points), len(points)))
     return float(np.bincount(connected_components(graph, directed=False)[1]).max() / len(points))

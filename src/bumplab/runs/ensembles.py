@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def load_or_train_ensemble(
 
 def _train_all(
     settings: Sequence[Settings], store: Path, device: str, precision: str, progress: bool
-) -> Mapping[str, Run | BumplabError]:
+) -> dict[str, Run | BumplabError]:
     """Train all of them together; where that takes more memory than there is, in two halves."""
     if len(settings) < 2:
         return {}

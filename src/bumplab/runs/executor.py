@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -55,7 +55,7 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
         raise BumplabError("Dask is not installed: pip install dask distributed.") from None
     if "://" not in dask and not Path(dask).is_file():
         raise BumplabError(f"There is no Dask scheduler file {dask!r}; an address looks like tcp://host:8786.")
-    place = {"address": dask} if "://" in dask else {"scheduler_file": dask}
+    place: dict[str, Any] = {"address": dask} if "://" in dask else {"scheduler_file": dask}
     try:
         client = Client(**place, timeout=CONNECT_TIMEOUT, set_as_default=False)
     except Exception:  # OSError, ValueError, or whatever a file of something else leads to
@@ -63,7 +63,7 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
-            there = set(client.run(_version).values())
+            there = set(client.run(_version).values())  # pyright: ignore[reportAttributeAccessIssue]
         except TimeoutError:
             raise BumplabError(f"The Dask scheduler at {dask!r} has no workers: start some.") from None
         except Exception as error:  # their ModuleNotFoundError arrives as a plain Exception
@@ -80,7 +80,7 @@ def _version() -> str:
 def num_workers(jobs: int | None, device: str = "auto", client: Client | None = None) -> int:
     """Return how many cells are worked on at a time: the workers' threads, or `jobs`, or what the device can take."""
     if client:
-        return sum(client.nthreads().values())
+        return sum(client.nthreads().values())  # pyright: ignore[reportAttributeAccessIssue]
     if jobs is None:
         return cpu_count() if pick_device(device).type == "cpu" else 1
     if jobs < 1:
@@ -122,7 +122,7 @@ def run_tasks(
     outcomes = dict(known)
     todo = {name: cell for name, cell in cells.items() if name not in known}
     fresh = _on_cluster(work, todo, client) if client else _on_processes(work, todo, jobs)
-    hidden = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
+    hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
     bar = tqdm(total=len(cells), initial=len(cells) - len(todo), unit=unit, dynamic_ncols=True, smoothing=0, **hidden)
     with bar:
         try:
@@ -166,7 +166,8 @@ def _on_processes(work: Work, todo: dict[str, Any], jobs: int) -> Iterator[tuple
     while left:
         names = list(left)[: suspects or None]
         with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, idle_worker_timeout=IDLE_TIMEOUT):
-            pool = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=1 if suspects else "2 * n_jobs")
+            ahead: Any = 1 if suspects else "2 * n_jobs"
+            pool: Any = Parallel(return_as="generator_unordered", batch_size=cast(Any, 1), pre_dispatch=ahead)
         attempt = delayed(partial(_named, work, threads=1 if jobs > 1 else None))
         try:
             for name, outcome in pool(attempt(name, todo[name]) for name in names):

@@ -145,11 +145,11 @@ class Pack:
 
     @cached_property
     def _curves(self) -> Table:
-        return Table(self.folder / CURVES, "curve", self._starts[0][""])
+        return Table(self.folder / CURVES, "curve", self._starts[0][""])  # pyright: ignore[reportArgumentType]
 
     @cached_property
     def _verdicts(self) -> Table:
-        return Table(self.folder / PARTS, "part", self._starts[1][""])
+        return Table(self.folder / PARTS, "part", self._starts[1][""])  # pyright: ignore[reportArgumentType]
 
 
 def _parts(described: dict[str, list]) -> dict[str, dict[str, tuple[str, list[int]]]]:

@@ -160,7 +160,7 @@ def split_name(name: str, where: str) -> tuple[str, str, str]:
         raise BumplabError(f"{where}: an array is called verdicts/<part>/<column> or embeddings/<name>, got {name!r}.")
     for piece in pieces[1:]:
         _check_name(piece, f"{where}: array {name}")
-    return (VERDICTS, *pieces[1:]) if len(pieces) == 3 else (EMBEDDINGS, "", pieces[1])
+    return (VERDICTS, pieces[1], pieces[2]) if len(pieces) == 3 else (EMBEDDINGS, "", pieces[1])
 
 
 def _check_name(name: Any, where: str) -> None:

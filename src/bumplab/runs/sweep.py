@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas
 
 #: Names of regions of label space.
-Regions = Mapping[str, Region]
+Regions = Mapping[str, Region | None]
 
 
 def sweep_settings(
@@ -86,20 +86,20 @@ def sweep_settings(
         On Ctrl-C; the same call goes on.
     """
     wanted = {each.id: each for each in settings}
-    regions = {name: parse_region(where) for name, where in (regions or {}).items()}
+    parts: Regions = {name: parse_region(where) for name, where in (regions or {}).items()}
     store, out = Path(store or cache_folder()).absolute(), out and Path(out)
     with dask_client(dask) as client:
         here = ("auto", "auto") if client else (device, precision)  # workers may have what this computer lacks
         pick_precision(pick_device(here[0]), here[1])
         jobs = num_workers(jobs, device, client)
         check_writable(out)
-        known = _known(wanted, store, regions)
+        known = _known(wanted, store, parts)
         groups = [] if client else _groups(wanted, known, jobs, device)
         if progress:
             print(_forecast(wanted, known, jobs, groups, *here))
         for group in groups:
-            known |= _train_together(group, store, device, precision, progress, regions)
-        work = partial(_train, store=store, device=device, precision=precision, regions=regions)
+            known |= _train_together(group, store, device, precision, progress, parts)
+        work = partial(_train, store=store, device=device, precision=precision, regions=parts)
         outcomes = run_tasks(work, wanted, known, jobs, client, progress, "run")
     rows = [{"id": name, **_columns(wanted[name]), **outcomes[name]} for name in wanted]
     return make_table(rows, ("device", "precision", "threads", "seconds", "status", "error"), out)

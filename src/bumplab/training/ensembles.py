@@ -128,7 +128,7 @@ class Ensemble:
                 group["lr"] = learning_rate(settings, step)
             self.optimizer.step()
             with torch.no_grad():
-                torch._foreach_lerp_(average, live, 1 - ema_decay(settings, step))
+                torch._foreach_lerp_(average, live, 1 - ema_decay(settings, step))  # pyright: ignore[reportPrivateImportUsage]
                 self.loss_sum += losses.detach()
             for state in self.states:
                 state.step += 1
@@ -172,7 +172,7 @@ class Ensemble:
             model, padded.flatten(0, 1), size, training.sampler_steps, noise=noise.flatten(0, 1)
         ).unflatten(0, padded.shape[:2])
         worlds = [state.settings.world for state in states]
-        results: list[Evaluation] = [None for _ in states]
+        results: dict[int, Evaluation] = {}
         for sigma in {world.sigma for world in worlds}:  # one search for all of one sigma
             same = [k for k, world in enumerate(worlds) if world.sigma == sigma]
             conditions = torch.cat([mu[k] for k in same]).to(self.device)
@@ -182,7 +182,7 @@ class Ensemble:
                 own = together[start : start + len(mu[k])]
                 results[k] = dataclasses.replace(own, world=worlds[k])
                 start += len(mu[k])
-        return results
+        return [results[k] for k in range(len(states))]
 
     def measure(self, states: Sequence[TrainState]) -> list[dict[str, Any]]:
         """Return what :func:`bumplab.training.outcomes.measure` returns, for some of the states."""
@@ -204,5 +204,5 @@ def _stack(modules: Sequence[nn.Module]) -> Stack:
     return stacks
 
 
-def _split(items: Sequence, size: int) -> Iterator[Sequence]:
+def _split(items: list[Any], size: int) -> Iterator[list[Any]]:
     return (items[k : k + size] for k in range(0, len(items), size))

@@ -62,7 +62,7 @@ def training_steps(state: TrainState) -> Iterator[TrainState]:
         state.scaler.update()
         decay = ema_decay(settings, state.step)
         with torch.no_grad():
-            torch._foreach_lerp_(average, live, 1 - decay)
+            torch._foreach_lerp_(average, live, 1 - decay)  # pyright: ignore[reportPrivateImportUsage, reportCallIssue, reportArgumentType]
             state.loss_sum += loss.detach()
         state.step += 1
         yield state
@@ -144,7 +144,7 @@ def run_loop(
     first, training = states[0], states[0].settings.training
     log_every = max(1, training.steps // 200)
     saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
-    hidden = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
+    hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
     bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
     well = list(zip(states, folders, strict=True))
     with _catch_interrupt() as interrupted, deterministic(first.device), bar:

@@ -53,9 +53,9 @@ class Training(FrozenConfig):
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
-    warmup_steps: Steps = Field(50, alias="warmup")
-    lr_schedule: Literal["constant", "cosine"] = Field("cosine", alias="decay")
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(0.995, alias="ema")
+    warmup_steps: Steps = Field(default=50, alias="warmup")
+    lr_schedule: Literal["constant", "cosine"] = Field(default="cosine", alias="decay")
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.995, alias="ema")
     snapshots: tuple[Steps, ...] = ()
     evaluate_every: Steps = 0
     evaluate_on: Annotated[int, Field(ge=1)] = 256

@@ -39,7 +39,7 @@ class TrainState:
     seconds: float = 0.0
     ensemble_size: int = 1
     error: str | None = None
-    loss_sum: torch.Tensor = None
+    loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
     history: dict[str, list] = field(default_factory=lambda: {"loss": [], "accuracy": []})
 
 

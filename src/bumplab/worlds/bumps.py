@@ -76,7 +76,7 @@ class BumpWorld(FrozenConfig):
     margin: Annotated[float, Field(ge=0)] = 0.0
     held_out: RegionField = None
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    subsample_region: RegionField = Field(None, alias="thinned")
+    subsample_region: RegionField = Field(default=None, alias="thinned")
     subsample_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")

@@ -155,4 +155,4 @@ def play_filling(
         raise BumplabError(f"Give one neighbourhood or more, and a start from 0 to 1; got {start:g}.")
     order = np.random.default_rng(seed).permutation(sites)
     growths = {name: fill_lattice(order, shape, steps, periodic=False) for name, steps in neighbourhoods.items()}
-    return LatticeFilling(order, tuple(shape), dict(neighbourhoods), growths, start, title)
+    return LatticeFilling(order, shape, dict(neighbourhoods), growths, start, title)

@@ -81,7 +81,7 @@ class PointCloud:
         middle, half = self.box()
         count, size = len(self.stills), 3.6 if len(self.stills) == 1 else 2.0
         width, height = count * size + 0.9, size + 0.55
-        figure = Figure(figsize=(width, height), facecolor="white", layout="none")
+        figure = Figure(figsize=(width, height), facecolor="white", layout="none")  # pyright: ignore[reportArgumentType]  # matplotlib 3.8 and later take it
         figure.text(0.1 / width, 1 - 0.2 / height, self.title, fontweight="bold", fontsize=10, va="center")
         for place, k in enumerate(self.stills):
             area = (place * size / width, 0, size / width, size / height)
@@ -230,11 +230,12 @@ def scatter3d(
     colours = np.asarray(colours, dtype=float)
     if colours.shape not in ((n, 3), (moments, n, 3)) or not ((colours >= 0) & (colours <= 1)).all():
         raise BumplabError(f"Colours come as (n, 3) or (f, n, 3), from 0 to 1; got shape {colours.shape}.")
+    x, y, z = axes
     path = _mesh(mu, world) if mesh else np.empty(0, dtype=np.int32)
-    return PointCloud(frames, captions, mu, _uint8(colours), path, key, title, tuple(axes), view, stills, seconds)
+    return PointCloud(frames, captions, mu, _uint8(colours), path, key, title, (x, y, z), view, stills, seconds)
 
 
-def _check_frames(frames: ArrayLike | Sequence[ArrayLike]) -> np.ndarray:
+def _check_frames(frames: Any) -> np.ndarray:
     """Return coordinates as (f, n, 3), hidden points NaN in all three."""
     try:
         frames = np.array([np.asarray(frame, dtype=float) for frame in frames])
