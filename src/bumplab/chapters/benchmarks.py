@@ -21,7 +21,18 @@ TARGET_ACCURACY = 0.95
 
 @dataclass(frozen=True)
 class CensoredTime:
-    """Seconds until something was reached; where `reached` is false, all that is known is that it takes longer."""
+    """Seconds until something was reached; where `reached` is false, all that is known is that it takes longer.
+
+    Attributes
+    ----------
+    seconds : float
+    reached : bool
+
+    Examples
+    --------
+    >>> print(CensoredTime(9.5, reached=True), "|", CensoredTime(60, reached=False))
+    9.5 | more than 60
+    """
 
     seconds: float
     reached: bool
@@ -30,7 +41,22 @@ class CensoredTime:
         return f"{self.seconds:.1f}" if self.reached else f"more than {self.seconds:.0f}"
 
     def ratio_to(self, other: CensoredTime) -> str:
-        """Return in words how many times as long as `other` this took, with a bound where one of them has only that."""
+        """Return in words how many times as long as `other` this took, with a bound where one of them has only that.
+
+        Parameters
+        ----------
+        other : CensoredTime
+
+        Returns
+        -------
+        str
+            ``"unknown"`` where neither was reached.
+
+        Examples
+        --------
+        >>> CensoredTime(60, reached=False).ratio_to(CensoredTime(20, reached=True))
+        'at least 3'
+        """
         times = f"{self.seconds / other.seconds:.2g}"
         if self.reached and other.reached:
             return times
@@ -42,10 +68,28 @@ class CensoredTime:
 def time_to(curve: Sequence[dict[str, float]], target: float = TARGET_ACCURACY) -> CensoredTime:
     """Return the seconds of training at the first measurement with at least the `target` accuracy.
 
+    Parameters
+    ----------
+    curve : sequence of dict
+        Measurements in their order, with ``seconds`` and ``accuracy``.
+    target : float
+        0 to 1.
+
+    Returns
+    -------
+    CensoredTime
+        Where no measurement comes to the target, the seconds of the last one, not reached.
+
     Raises
     ------
     BumplabError
         If nothing was measured.
+
+    Examples
+    --------
+    >>> curve = [{"seconds": 4.0, "accuracy": 0.5}, {"seconds": 8.0, "accuracy": 0.97}]
+    >>> print(time_to(curve), "|", time_to(curve, target=0.99))
+    8.0 | more than 8
     """
     if not curve:
         raise BumplabError("A curve without a measurement has no duration: train longer, or measure more often.")
@@ -57,10 +101,23 @@ def time_to(curve: Sequence[dict[str, float]], target: float = TARGET_ACCURACY) 
 def median_time(durations: Sequence[CensoredTime]) -> CensoredTime:
     """Return the middle one of an odd number of durations; one that was not reached is longer than any that was.
 
+    Parameters
+    ----------
+    durations : sequence of CensoredTime
+
+    Returns
+    -------
+    CensoredTime
+
     Raises
     ------
     BumplabError
         For an even number: its median would mix what is known with what is not.
+
+    Examples
+    --------
+    >>> print(median_time([CensoredTime(5, True), CensoredTime(60, False), CensoredTime(9, True)]))
+    9.0
     """
     if len(durations) % 2 == 0:
         raise BumplabError(f"A median takes an odd number of durations, got {len(durations)}.")
@@ -70,12 +127,29 @@ def median_time(durations: Sequence[CensoredTime]) -> CensoredTime:
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     """Return every result in a folder by its name, in alphabetical order.
 
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    dict of str to dict
+        By the file's name without ``.json``.
+
     Raises
     ------
     BumplabError
         If there is none, or a file is not a result.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "fast.json").write_text('{"machine": {"cores": 2}, "seconds": 1.5}')
+    ...     read_results(Path(folder))
+    {'fast': {'machine': {'cores': 2}, 'seconds': 1.5}}
     """
-    found = {}
+    results = {}
     for path in sorted(Path(folder).glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -85,7 +159,7 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
             raise BumplabError(
                 f"{path} is damaged or not a result of make bench; delete it and measure again."
             ) from None
-        found[path.stem] = content
-    if not found:
+        results[path.stem] = content
+    if not results:
         raise BumplabError(f"There are no results in the folder {str(folder)!r}: make bench writes some.")
-    return found
+    return results

@@ -48,7 +48,21 @@ class Check:
         return Check(self.holds, self.words, (*self.others, other))
 
     def apply(self, name: str, value: Any, params: SimpleNamespace) -> None:
-        """Raise :class:`bumplab.chapters.validation.ParameterError` unless the value is possible."""
+        """Raise :class:`bumplab.chapters.validation.ParameterError` unless the value is possible.
+
+        Parameters
+        ----------
+        name : str
+        value : object
+        params : SimpleNamespace
+            All parameters of the chapter.
+
+        Examples
+        --------
+        >>> at_most(2).apply("sigma", 3.0, SimpleNamespace(sigma=3.0))
+        Traceback (most recent call last):
+        bumplab.chapters.validation.ParameterError: Parameter 'sigma' must be at most 2, got 3.0.
+        """
         try:
             possible = self.holds(value, params)
         except ParameterError:
@@ -274,7 +288,6 @@ def region_text(required: bool = True) -> Check:
     """
 
     def holds(value: str, _: SimpleNamespace) -> bool:
-
         return parse_region(value) is not None or not required
 
     return Check(holds, "a region such as 'cross(13, 19)'")
@@ -290,7 +303,6 @@ def device_name() -> Check:
     """
 
     def holds(value: str, _: SimpleNamespace) -> bool:
-
         return bool(pick_device(value))
 
     return Check(holds, "a device")

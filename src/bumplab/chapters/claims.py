@@ -10,13 +10,16 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from bumplab.common.errors import BumplabError
 from bumplab.common.statistics import t_interval
 
+#: Under which a claim lies, as data, in the output of a notebook.
 CLAIM_MIME = "application/vnd.bumplab.claim+json"
+#: What can become of a claim, see :class:`Claim`.
 VERDICTS = ("reproduced", "partly", "not reproduced", "undecided")
 
 
@@ -46,6 +49,12 @@ class Claim:
         Which preset (and device) the value comes from; what else the reader should know.
     tolerance : float
         How far value, low and high may move from one processor to another.
+
+    Examples
+    --------
+    >>> claim = check_claim("a.b", "It works.", [0.9, 1.0], source="ours", preset="quick", at_least=0.5, share=True)
+    >>> claim.value, claim.low, claim.high, claim.seeds, claim.verdict  # two seeds leave a wide interval
+    (0.95, 0.31, 1.0, 2, 'partly')
     """
 
     name: str
@@ -63,7 +72,14 @@ class Claim:
     tolerance: float = 0.0
 
     def prediction(self) -> str:
-        """Return the predicted range in words."""
+        """Return the predicted range in words.
+
+        Examples
+        --------
+        >>> claim = check_claim("a.b", "It works.", [0.9, 1.0], source="ours", preset="quick", at_least=0.5, share=True)
+        >>> claim.prediction()
+        'at least 0.5'
+        """
         low, high = self.at_least, self.at_most
         within = f" (within {self.tolerance:g} undecided)" if self.tolerance else ""
         if low is not None and high is not None:
@@ -71,7 +87,14 @@ class Claim:
         return (f"at least {low:g}" if low is not None else f"at most {high:g}") + within
 
     def measured(self) -> str:
-        """Return the value with its interval and the number of seeds, or ``"no value"``."""
+        """Return the value with its interval and the number of seeds, or ``"no value"``.
+
+        Examples
+        --------
+        >>> claim = check_claim("a.b", "It works.", [0.9, 1.0], source="ours", preset="quick", at_least=0.5, share=True)
+        >>> claim.measured()
+        '0.95 [0.31, 1] (2 seeds)'
+        """
         if not self.seeds:
             return "no value"
         if self.seeds < 2:
@@ -83,7 +106,7 @@ class Claim:
         numbers = f"Measured {self.measured()}, claimed {self.prediction()}; {self.preset}."
         return f"{self.verdict.upper()}: {self.statement} {numbers}{note}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         kind = self.verdict.replace(" ", "-")
         body = (
             f'<div class="claim claim-{kind}"><strong>{self.verdict}</strong> '
@@ -190,6 +213,6 @@ class Checker:
     source: str
     preset: str
 
-    def __call__(self, name: str, statement: str, values: float | Sequence[float], **options) -> Claim:
+    def __call__(self, name: str, statement: str, values: float | Sequence[float], **options: Any) -> Claim:
         """Return what :func:`check_claim` does; `options` are its keywords, and may replace what is shared."""
         return check_claim(name, statement, values, **{"source": self.source, "preset": self.preset, **options})

@@ -16,12 +16,11 @@ from .interactive.lattice_filling import (
     play_filling as play_filling,
 )
 from .interactive.point_cloud import (
-    MAX_POINTS as MAX_POINTS,
     PLOTLY_JS as PLOTLY_JS,
     PLOTLY_JS_INTEGRITY as PLOTLY_JS_INTEGRITY,
     PointCloud as PointCloud,
-    scatter3d as scatter3d,
 )
+from .interactive.scatter import MAX_POINTS as MAX_POINTS, scatter3d as scatter3d
 from .maps import (
     accuracy_map as accuracy_map,
     condition_colours as condition_colours,

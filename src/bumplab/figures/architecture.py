@@ -21,6 +21,20 @@ def draw_unet(model: UNet, size: int, axis: Axes | None = None) -> Axes:
     model : UNet
     size : int
         N, the side of its images in pixels.
+    axis : matplotlib.axes.Axes, optional
+        A new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from bumplab.models import UNetSettings
+    >>> axis = draw_unet(UNet(UNetSettings(widths=(8, 8, 8, 8), bottleneck_channels=8)), 32, Figure().subplots())
+    >>> len(axis.patches), axis.get_legend().get_texts()[0].get_text()  # 15 layers
+    (15, 'down')
     """
     axis = plt.subplots(figsize=(7.2, 3.0))[1] if axis is None else axis
     zeros = torch.zeros(1, 1, size, size), torch.zeros(1), torch.zeros(1, 2)

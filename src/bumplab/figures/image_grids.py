@@ -29,12 +29,24 @@ def image_grid(
     titles : sequence of str, optional
         One for each image.
     columns : int
+        Images side by side, at most.
     circles : torch.Tensor, (n, 2), optional
         Positions (x, y) in pixels of the window to circle on each image; NaN for none.
     scale : float
         Inches per image.
     limits : (float, float)
         Values shown as black and white.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> figure = image_grid(torch.zeros(5, 1, 8, 8), columns=4)
+    >>> len(figure.axes)  # two rows
+    8
+    >>> plt.close(figure)
     """
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -52,7 +64,28 @@ def image_grid(
 
 
 def category_areas(steps: Sequence[float], shares: Sequence[dict[str, float]], axis: Axes | None = None) -> Axes:
-    """Draw the shares of the four categories of outputs as stacked areas over training steps."""
+    """Draw the shares of the four categories of outputs as stacked areas over training steps.
+
+    Parameters
+    ----------
+    steps : sequence of float, (k,)
+    shares : sequence of k dictionaries
+        Category to share, 0 to 1, as :meth:`bumplab.analysis.accuracy.Evaluation.category_rates` returns it.
+    axis : matplotlib.axes.Axes, optional
+        A new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> right = [{"none": 1 - share, "several": 0, "misplaced": 0, "right": share} for share in (0.0, 0.9)]
+    >>> axis = category_areas([0, 100], right, Figure().subplots())
+    >>> [area.get_label() for area in axis.collections]
+    ['none', 'several', 'misplaced', 'right']
+    """
     axis = plt.subplots(figsize=(6.4, 2.8))[1] if axis is None else axis
     values = [[share[name] for share in shares] for name in CATEGORIES]
     axis.stackplot(steps, values, labels=CATEGORIES, colors=[CATEGORY_COLOURS[name] for name in CATEGORIES])

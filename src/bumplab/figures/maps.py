@@ -17,7 +17,27 @@ from bumplab.worlds.bumps import BumpWorld
 
 
 def condition_map(world: BumpWorld, axis: Axes | None = None, size: float | None = None) -> Axes:
-    """Map label space: conditions shown in training in blue, held out or dropped in orange, the window as a frame."""
+    """Map label space: conditions shown in training in blue, held out or dropped in orange, the window as a frame.
+
+    Parameters
+    ----------
+    world : BumpWorld
+    axis : matplotlib.axes.Axes, optional
+        A new one unless given.
+    size : float, optional
+        Area of a dot in points^2; unless given, smaller where there are more.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axis = condition_map(BumpWorld(size=8, held_out="box(2, 5, 2, 5)"), Figure().subplots())
+    >>> [len(dots.get_offsets()) for dots in axis.collections]  # of 64, four were held out
+    [60, 4]
+    """
     axis = plt.subplots(figsize=(3.6, 3.6))[1] if axis is None else axis
     seen, unseen = world.seen(), world.unseen()
     size = size or float(np.clip(1.2e4 / (len(seen) + len(unseen)), 0.5, 18))
@@ -47,6 +67,19 @@ def accuracy_map(drawn: Sequence[Evaluation], world: BumpWorld, axis: Axes | Non
     axis : matplotlib.axes.Axes, optional
     which : {"joint", "x", "y"}
         What has to be right.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from bumplab.analysis import score_images
+    >>> world = BumpWorld(size=8)
+    >>> clean = score_images(world.render(world.lattice()), world.lattice(), world)
+    >>> float(accuracy_map([clean], world, Figure().subplots()).images[0].get_array().mean())  # right everywhere
+    1.0
     """
     axis = plt.subplots(figsize=(3.4, 3.4))[1] if axis is None else axis
     step = torch.tensor(world.spacing)
@@ -81,6 +114,20 @@ def link_map(labels: np.ndarray, offsets: np.ndarray, axis: Axes | None = None) 
         Clusters, see :func:`bumplab.percolation.clusters.label_clusters`.
     offsets : array (z, 2), int
         Steps (x, y) to the neighbours of a site.
+    axis : matplotlib.axes.Axes, optional
+        A new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+    >>> axis = link_map(np.array([[2, 0, 1], [0, 0, 1]]), steps, Figure().subplots())
+    >>> [len(part.get_segments()) for part in axis.collections[:1]], len(axis.collections[1].get_offsets())
+    ([1], 3)
     """
     axis = plt.subplots(figsize=(3.6, 3.6))[1] if axis is None else axis
     (rows, columns), (y, x) = labels.shape, np.nonzero(labels)
@@ -116,6 +163,11 @@ def condition_colours(mu: np.ndarray, world: BumpWorld) -> np.ndarray:
     -------
     numpy.ndarray, (n, 3)
         Red, green and blue, 0 to 1.
+
+    Examples
+    --------
+    >>> condition_colours(np.array([[0.0, 0.0], [32.0, 0.0]]), BumpWorld()).round(1).tolist()  # blue, orange
+    [[0.6, 0.8, 1.0], [1.0, 0.8, 0.5]]
     """
     x, y = (np.asarray(mu, dtype=float) / world.extent).T[..., None]
     if world.periodic:

@@ -18,10 +18,20 @@ DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 def pick_device(name: str = "auto") -> torch.device:
     """Return a device: the one named, or CUDA, then MPS, then CPU.
 
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``.
+
     Raises
     ------
     BumplabError
         If the device named is unknown or absent.
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -41,6 +51,24 @@ def pick_precision(device: torch.device, name: str = "auto") -> str:
 
     CUDA devices of compute capability 8.0 and later take bf16, earlier ones (a T4 is 7.5) fp16 with a scaled
     loss, everything else fp32.
+
+    Parameters
+    ----------
+    device : torch.device
+    name : {"auto", "fp32", "bf16", "fp16"}
+
+    Raises
+    ------
+    BumplabError
+        If the precision is unknown, or not possible on the device.
+
+    Examples
+    --------
+    >>> pick_precision(torch.device("cpu"))
+    'fp32'
+    >>> pick_precision(torch.device("cpu"), "fp16")
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Precision 'fp16' is not possible on cpu: use auto, fp32 or bf16 (fp16 on CUDA).
     """
     if name == "auto":
         if device.type != "cuda":
@@ -55,7 +83,14 @@ def pick_precision(device: torch.device, name: str = "auto") -> str:
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """Ask CUDA for repeatable kernels; the CPU's are."""
+    """Ask CUDA for repeatable kernels within a ``with`` block; the CPU's are.
+
+    Examples
+    --------
+    >>> with deterministic(torch.device("cpu")):
+    ...     torch.are_deterministic_algorithms_enabled()
+    False
+    """
     if device.type != "cuda":
         yield
         return
@@ -69,7 +104,13 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 def device_name(device: torch.device) -> str:
-    """Return a device in words, for example ``"cuda (Tesla T4)"`` or ``"cpu (x86_64)"``."""
+    """Return a device in words, for example ``"cuda (Tesla T4)"`` or ``"cpu (x86_64)"``.
+
+    Examples
+    --------
+    >>> device_name(torch.device("cpu")).startswith("cpu (")
+    True
+    """
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({platform.machine()})"

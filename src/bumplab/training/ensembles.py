@@ -26,25 +26,58 @@ from bumplab.training.state import TrainState
 
 #: Most members of one ensemble: a GPU is busy with fewer, and an interruption should cost little.
 MAX_MEMBERS = 128
-ENSEMBLE_CHECKPOINT_SECONDS = 120.0  # a checkpoint is a file for each member
+#: Time between the checkpoints of an ensemble, which are a file for each member.
+ENSEMBLE_CHECKPOINT_SECONDS = 120.0
 _IMAGES = 8192  # generated at a time, over all members
 
+#: The parameters of M equal networks by name, each (M, ...).
 Stack = dict[str, torch.Tensor]
 
 
 def is_worthwhile(device: torch.device) -> bool:
-    """Return whether ensembles are faster than single runs: on a GPU. One CPU core gains nothing worth having."""
+    """Return whether ensembles are faster than single runs: on a GPU. One CPU core gains nothing worth having.
+
+    Examples
+    --------
+    >>> is_worthwhile(torch.device("cpu"))
+    False
+    """
     return device.type == "cuda"
 
 
 def batching_key(settings: Settings) -> Settings:
-    """Return what members of one ensemble must share: all but the seed, sigma, and which conditions are shown."""
-    shown = {"sigma": 1, "spacing": 1, "held_out": None, "fraction": 1, "subsample_region": None, "subsample_seed": 0}
-    return settings.replace(seed=0, world=shown)
+    """Return what members of one ensemble must share: all but the seed, sigma, and which conditions are shown.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> batching_key(preset("smoke", world={"sigma": 2}, seed=1)) == batching_key(preset("smoke"))
+    True
+    """
+    common = {"sigma": 1, "spacing": 1, "held_out": None, "fraction": 1, "subsample_region": None, "subsample_seed": 0}
+    return settings.replace(seed=0, world=common)
 
 
 def groups(settings: Iterable[Settings], most: int = MAX_MEMBERS) -> list[list[Settings]]:
-    """Sort settings into ensembles of at most `most` members; what fits with no other is left out."""
+    """Sort settings into ensembles of at most `most` members; what fits with no other is left out.
+
+    Parameters
+    ----------
+    settings : iterable of Settings
+    most : int
+        2 or more.
+
+    Returns
+    -------
+    list of lists of Settings
+        Two or more in each.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> [len(group) for group in groups([preset("smoke", seed=seed) for seed in range(3)], most=2)]
+    [2]
+    """
     alike: dict[Settings, list[Settings]] = {}
     for each in settings:
         alike.setdefault(batching_key(each), []).append(each)
@@ -58,19 +91,34 @@ class Ensemble:
     ----------
     states : sequence of TrainState
         Two or more. From here on their weights, averaged weights, moments and sums of losses are views into stacks.
+
+    Attributes
+    ----------
+    states : sequence of TrainState
+    parameters, ema_parameters : dict of str to torch.Tensor, (M, ...)
+        Weights and averaged weights of all members.
+    sigma : torch.Tensor, (M, 2)
+        Widths of the bumps, which may differ between members.
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> ensemble = Ensemble([init_state(preset("smoke", seed=seed), "cpu") for seed in (0, 1)])
+    >>> ensemble.parameters["head.weight"].shape  # of both members
+    torch.Size([2, 16, 8, 1, 1])
     """
 
     def __init__(self, states: Sequence[TrainState]) -> None:
         self.states, first = states, states[0]
         self.settings, self.device, self.precision = first.settings, first.device, first.precision
-        self.live = _stack([state.model for state in states])
-        self.average = _stack([state.ema_model for state in states])
+        self.parameters = _stack([state.model for state in states])
+        self.ema_parameters = _stack([state.ema_model for state in states])
         self.optimizer = torch.optim.AdamW(
-            self.live.values(),
+            self.parameters.values(),
             weight_decay=self.settings.training.weight_decay,
             fused=first.optimizer.defaults["fused"],
         )
-        for name, stacked in self.live.items():
+        for name, stacked in self.parameters.items():
             stacked.requires_grad_()
             self._stack_moments(name, stacked)
         self.loss_sum = torch.stack([state.loss_sum for state in states])
@@ -94,7 +142,25 @@ class Ensemble:
             moments[part] = {"step": count, **{key: value[k] for key, value in whole.items()}}
 
     def predict(self, weights: Stack, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
-        """Map images (M, n, 1, N, N), timesteps (M, n) and conditions (M, n, 2) through M networks."""
+        """Map images (M, n, 1, N, N), timesteps (M, n) and conditions (M, n, 2) through M networks.
+
+        Parameters
+        ----------
+        weights : dict of str to torch.Tensor, (M, ...)
+        x, t, mu : torch.Tensor, (M, n, 1, N, N), (M, n) and (M, n, 2)
+
+        Returns
+        -------
+        torch.Tensor, (M, n, 1, N, N)
+
+        Examples
+        --------
+        >>> from bumplab.training import init_state, preset
+        >>> ensemble = Ensemble([init_state(preset("smoke", seed=seed), "cpu") for seed in (0, 1)])
+        >>> x, t, mu = torch.zeros(2, 3, 1, 32, 32), torch.zeros(2, 3), torch.zeros(2, 3, 2)
+        >>> ensemble.predict(ensemble.parameters, x, t, mu).shape
+        torch.Size([2, 3, 1, 32, 32])
+        """
         one = self.states[0].model
         if len(x) == 1:  # vmap has no rule for the group norm of a stack of one
             return functional_call(one, {name: stack[0] for name, stack in weights.items()}, (x[0], t[0], mu[0]))[None]
@@ -103,9 +169,17 @@ class Ensemble:
             return vmap(lambda w, *inputs: functional_call(one, w, inputs))(weights, x, t, mu)
 
     def steps(self) -> Iterator[Sequence[TrainState]]:
-        """Train, yielding the states after every step: :func:`~bumplab.training.loop.training_steps` for all."""
+        """Train, yielding the states after every step: :func:`~bumplab.training.loop.training_steps` for all.
+
+        Examples
+        --------
+        >>> from bumplab.training import init_state, preset
+        >>> ensemble = Ensemble([init_state(preset("smoke", seed=seed), "cpu") for seed in (0, 1)])
+        >>> [state.step for state in next(ensemble.steps())]
+        [1, 1]
+        """
         settings, diffusion, world = self.settings, self.settings.diffusion, self.settings.world
-        live, average = list(self.live.values()), list(self.average.values())
+        parameters, averages = list(self.parameters.values()), list(self.ema_parameters.values())
         dtype = DTYPES[self.precision]
         sigma = self.sigma.repeat_interleave(settings.training.batch, 0)
         while self.states[0].step < settings.training.steps:
@@ -120,7 +194,7 @@ class Ensemble:
             x0, noise, when = images.flatten(0, 1), eps.flatten(0, 1), t.flatten()
             noisy = diffusion.add_noise(x0, noise, when).unflatten(0, mu.shape[:2])
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-                output = self.predict(self.live, noisy, t, mu).float()
+                output = self.predict(self.parameters, noisy, t, mu).float()
             losses = (output.flatten(0, 1) - diffusion.target(x0, noise, when)).square().view(len(mu), -1).mean(1)
             self.optimizer.zero_grad()
             losses.sum().backward()
@@ -128,7 +202,7 @@ class Ensemble:
                 group["lr"] = learning_rate(settings, step)
             self.optimizer.step()
             with torch.no_grad():
-                torch._foreach_lerp_(average, live, 1 - ema_decay(settings, step))  # pyright: ignore[reportPrivateImportUsage]
+                torch._foreach_lerp_(averages, parameters, 1 - ema_decay(settings, step))  # pyright: ignore[reportPrivateImportUsage]
                 self.loss_sum += losses.detach()
             for state in self.states:
                 state.step += 1
@@ -139,6 +213,18 @@ class Ensemble:
         """Evaluate averaged weights of some states, for at most `most` conditions of ``seen`` and of ``unseen``.
 
         The images are those that :func:`bumplab.training.outcomes.evaluate_model` would make for each alone.
+
+        Returns
+        -------
+        list of dicts of str to Evaluation
+            For each state ``seen`` and, where its world has any, ``unseen``.
+
+        Examples
+        --------
+        >>> from bumplab.training import init_state, preset
+        >>> ensemble = Ensemble([init_state(preset("smoke", seed=seed), "cpu") for seed in (0, 1)])
+        >>> [evaluations["seen"].mu.shape for evaluations in ensemble.evaluate(ensemble.states, most=4)]
+        [torch.Size([4, 2]), torch.Size([4, 2])]
         """
         evaluations: list[dict[str, Evaluation]] = [{} for _ in states]
         splits = [state.settings.world.condition_splits(most) for state in states]
@@ -156,7 +242,7 @@ class Ensemble:
         diffusion, world, training = self.settings.diffusion, self.settings.world, self.settings.training
         size, longest = world.size, max(map(len, mu))
         chosen = [index for index, state in enumerate(self.states) if any(state is other for other in states)]
-        weights = {name: stacked[chosen] for name, stacked in self.average.items()}
+        weights = {name: stacked[chosen] for name, stacked in self.ema_parameters.items()}
         # Sets differ in length: the last condition of the short ones gets several images, of which the first is kept.
         padded = torch.stack([own[torch.arange(longest).clamp(max=len(own) - 1)] for own in mu]).to(self.device)
         noise = torch.zeros(len(mu), longest, 1, size, size)

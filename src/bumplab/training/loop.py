@@ -21,11 +21,25 @@ from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted, TrainState
 
+#: Time between checkpoints.
 CHECKPOINT_SECONDS = 20.0
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """Return the learning rate of a step (0 is the first): linear warm-up, then constant or cosine to 0."""
+    """Return the learning rate of a step (0 is the first): linear warm-up, then constant or cosine to 0.
+
+    Parameters
+    ----------
+    settings : Settings
+    step : int
+        0 to ``settings.training.steps`` - 1.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> [round(learning_rate(preset("smoke"), step), 6) for step in (0, 49, 59)]  # up, then down
+    [4e-05, 0.000161, 1e-06]
+    """
     training = settings.training
     warm = min(1.0, (step + 1) / max(training.warmup_steps, 1))
     if training.lr_schedule == "constant":
@@ -34,20 +48,61 @@ def learning_rate(settings: Settings, step: int) -> float:
 
 
 def ema_decay(settings: Settings, step: int) -> float:
-    """Return the decay of the averaged weights after a step (0 is the first)."""
+    """Return the decay of the averaged weights after a step (0 is the first).
+
+    Parameters
+    ----------
+    settings : Settings
+    step : int
+
+    Returns
+    -------
+    float
+        (1 + step) / (10 + step), at most ``settings.training.ema_decay``.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> [round(ema_decay(preset("smoke"), step), 3) for step in (0, 8, 100_000)]
+    [0.1, 0.5, 0.995]
+    """
     return min(settings.training.ema_decay, (1 + step) / (10 + step))
 
 
 def sample_conditions(state: TrainState) -> torch.Tensor:
-    """Draw the conditions (batch, 2) of one step, with replacement."""
+    """Draw the conditions (batch, 2) of one step, with replacement.
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> sample_conditions(init_state(preset("smoke"), "cpu")).shape
+    torch.Size([16, 2])
+    """
     n, batch = len(state.conditions), state.settings.training.batch
     return state.conditions[torch.randint(n, (batch,), generator=state.generator, device=state.device)]
 
 
 def training_steps(state: TrainState) -> Iterator[TrainState]:
-    """Train, yielding the state after every optimiser step until the last: the whole method in one loop."""
+    """Train, yielding the state after every optimiser step until the last: the whole method in one loop.
+
+    Parameters
+    ----------
+    state : TrainState
+        It is changed in place.
+
+    Yields
+    ------
+    TrainState
+        The same one.
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> next(training_steps(init_state(preset("smoke"), "cpu"))).step
+    1
+    """
     settings, training = state.settings, state.settings.training
-    live, average = list(state.model.parameters()), list(state.ema_model.parameters())
+    parameters, averages = list(state.model.parameters()), list(state.ema_model.parameters())
     dtype = DTYPES[state.precision]
     while state.step < training.steps:
         mu = sample_conditions(state)
@@ -62,7 +117,7 @@ def training_steps(state: TrainState) -> Iterator[TrainState]:
         state.scaler.update()
         decay = ema_decay(settings, state.step)
         with torch.no_grad():
-            torch._foreach_lerp_(average, live, 1 - decay)  # pyright: ignore[reportPrivateImportUsage, reportCallIssue, reportArgumentType]
+            torch._foreach_lerp_(averages, parameters, 1 - decay)  # pyright: ignore[reportPrivateImportUsage, reportCallIssue, reportArgumentType]
             state.loss_sum += loss.detach()
         state.step += 1
         yield state
@@ -102,6 +157,15 @@ def train(
         On Ctrl-C, after a checkpoint was written.
     BumplabError
         If the checkpoint cannot be read or belongs to other settings, or the loss is no longer finite.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from bumplab.training.settings import preset
+    >>> one_step = preset("smoke", training={"steps": 1, "snapshots": (), "evaluate_every": 0})
+    >>> with TemporaryDirectory() as folder:
+    ...     train(one_step, Path(folder), "cpu", progress=False).step
+    1
     """
     state = init_or_resume(settings, folder, device, precision)
     run_loop(
@@ -140,6 +204,14 @@ def run_loop(
     ------
     Interrupted
         On Ctrl-C, after checkpoints were written.
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> state = init_state(preset("smoke", training={"steps": 1, "snapshots": (), "evaluate_every": 1}), "cpu")
+    >>> run_loop([state], [Path()], training_steps(state), lambda states: [{"step": 1}], progress=False)
+    >>> [step for step, loss in state.history["loss"]], state.history["accuracy"]
+    ([1], [{'step': 1}])
     """
     first, training = states[0], states[0].settings.training
     log_every = max(1, training.steps // 200)
@@ -178,6 +250,7 @@ def run_loop(
 
 
 def _log(state: TrainState) -> float:
+    """Add the mean loss since the last entry to the history and return it; note an error where it is not finite."""
     since = state.step - (state.history["loss"][-1][0] if state.history["loss"] else 0)
     loss = float(f"{float(state.loss_sum) / since:.6g}")  # more digits would be noise, and room in every history
     state.history["loss"].append([state.step, loss])

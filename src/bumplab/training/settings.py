@@ -18,6 +18,7 @@ from bumplab.models.unet import UNetSettings
 from bumplab.training.presets import PRESETS
 from bumplab.worlds.bumps import BumpWorld
 
+#: A number of steps, 0 or more.
 Steps = Annotated[int, Field(ge=0, le=100_000_000)]
 
 
@@ -47,6 +48,12 @@ class Training(FrozenConfig):
         Conditions of each such measurement, evenly spread over the lattice.
     sampler_steps : int
         DDIM steps of every measurement of accuracy, during training and at its end.
+
+    Examples
+    --------
+    >>> Training(steps=400, snapshots=(500,))
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Training: a snapshot at step 500 lies after the last step 400.
     """
 
     steps: Annotated[int, Field(ge=1, le=100_000_000)]
@@ -110,6 +117,12 @@ class Settings(RunSettings):
     training : Training
     seed : int
         Seed of the initial weights, the batches and the noise (not of the world's random subset).
+
+    Examples
+    --------
+    >>> settings = Settings(training=Training(steps=400))
+    >>> settings.world.size, settings.diffusion.prediction_type, settings.seed
+    (32, 'eps', 0)
     """
 
     family: ClassVar[str] = FIRST_FAMILY
@@ -141,10 +154,22 @@ def preset(name: str, /, **changes: Any) -> Settings:
     **changes
         Settings to change; a nested group takes a dictionary: ``preset("quick", world={"sigma": 2}, seed=1)``.
 
+    Returns
+    -------
+    Settings
+
     Raises
     ------
     BumplabError
         For an unknown preset or setting, or an impossible value.
+
+    Examples
+    --------
+    >>> preset("quick", world={"sigma": 2}, seed=1).world.sigma
+    (2.0, 2.0)
+    >>> preset("fast")
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: There is no preset 'fast': use one of smoke, quick, paper.
     """
     if name not in PRESETS:
         raise BumplabError(f"There is no preset {quote(name)}: use one of {', '.join(PRESETS)}.")

@@ -14,16 +14,53 @@ from bumplab.worlds.bumps import subsample_evenly
 
 
 class Interrupted(BumplabError, KeyboardInterrupt):
-    """Training was stopped by Ctrl-C (or a notebook's stop button); a checkpoint was written."""
+    """Training was stopped by Ctrl-C (or a notebook's stop button); a checkpoint was written.
+
+    Examples
+    --------
+    >>> issubclass(Interrupted, KeyboardInterrupt), issubclass(Interrupted, BumplabError)
+    (True, True)
+    """
 
 
 @dataclass
 class TrainState:
     """Training at one moment: what a checkpoint holds.
 
-    `history` has ``loss`` (a list of [step, mean loss since the last entry]) and ``accuracy`` (a list of
-    dictionaries, see :func:`~bumplab.training.outcomes.measure`); `seconds` is training time so far, measurements
-    excluded, and shared by all that train together (`ensemble_size`); `error` says why training ended early.
+    Attributes
+    ----------
+    settings : Settings
+    device : torch.device
+    precision : {"fp32", "bf16", "fp16"}
+    model, ema_model : UNet
+        The network that trains, and the one with averaged weights, which is kept.
+    optimizer : torch.optim.AdamW
+    generator : torch.Generator
+        Of batches, timesteps and noise; on the device.
+    scaler : torch.amp.GradScaler
+        Of the loss in fp16.
+    conditions : torch.Tensor, (n, 2)
+        What training shows, on the device.
+    step : int
+        Optimiser steps so far.
+    seconds : float
+        Training time so far, measurements excluded; shared by all that train together.
+    ensemble_size : int
+        How many train together.
+    error : str or None
+        Why training ended early.
+    loss_sum : torch.Tensor, ()
+        Sum of the losses since the last entry of the history.
+    history : dict
+        ``loss``, a list of [step, mean loss since the last entry], and ``accuracy``, a list of dictionaries, see
+        :func:`~bumplab.training.outcomes.measure`.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> state = init_state(preset("smoke"), "cpu")
+    >>> state.step, state.conditions.shape, state.history
+    (0, torch.Size([1024, 2]), {'loss': [], 'accuracy': []})
     """
 
     settings: Settings
@@ -44,7 +81,26 @@ class TrainState:
 
 
 def init_state(settings: Settings, device: str = "auto", precision: str = "auto") -> TrainState:
-    """Return the state before the first step; weights depend on the seed alone, not on the device."""
+    """Return the state before the first step; weights depend on the seed alone, not on the device.
+
+    Parameters
+    ----------
+    settings : Settings
+    device, precision : str
+        See :func:`~bumplab.training.device.pick_device` and :func:`~bumplab.training.device.pick_precision`.
+
+    Raises
+    ------
+    BumplabError
+        If the device is absent, or the precision impossible on it.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> one, other = (init_state(preset("smoke"), "cpu") for _ in range(2))
+    >>> torch.equal(one.model.stem.conv1.weight, other.model.stem.conv1.weight)
+    True
+    """
     place = pick_device(device)
     precision = pick_precision(place, precision)
     with torch.random.fork_rng(devices=[]):
@@ -66,10 +122,16 @@ def init_state(settings: Settings, device: str = "auto", precision: str = "auto"
 
 
 def mean_target(settings: Settings) -> float:
-    """Return the mean, over pixels, training images and timesteps, of what the network is asked to predict.
+    """Return the mean, over pixels, training images and timesteps, of what the network is to predict.
 
     The network starts at this constant. For x0 it is nearly -1, black; without that start the output bias has to
     travel there by hundreds of small steps before anything else can be learned.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> round(mean_target(preset("smoke")), 2), mean_target(preset("smoke", diffusion={"prediction_type": "eps"}))
+    (-0.99, 0.0)
     """
     images = settings.world.render(subsample_evenly(settings.world.seen(), 1024))
     t = torch.linspace(0, settings.diffusion.timesteps - 1, len(images))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import bumplab
-from bumplab.figures.interactive import html, image_player, lattice_filling, point_cloud
+from bumplab.figures.interactive import html, image_player, lattice_filling, scatter
 from bumplab.percolation.links import shells
 from bumplab.worlds.bumps import BumpWorld
 
@@ -26,7 +26,7 @@ CLOUD = np.column_stack([MU, MU.prod(axis=1)])
 FIGURES = {
     "image-player": image_player.play_images(torch.zeros(3, 2, 1, 4, 4), "abc", columns=2, seconds=0.05),
     "lattice-filling": lattice_filling.play_filling((8, 8), {"4": shells(1)}, title="t"),
-    "point-cloud": point_cloud.scatter3d([CLOUD, CLOUD, -CLOUD], MU, WORLD, "abc", title="t", seconds=0.05),
+    "point-cloud": scatter.scatter3d([CLOUD, CLOUD, -CLOUD], MU, WORLD, "abc", title="t", seconds=0.05),
 }
 PAGES = {name: figure._repr_mimebundle_()["text/html"] for name, figure in FIGURES.items()}
 

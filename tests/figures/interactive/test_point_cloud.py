@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from bumplab.common.errors import BumplabError
-from bumplab.figures.interactive import point_cloud
+from bumplab.figures.interactive import point_cloud, scatter
 from bumplab.figures.maps import condition_colours
 from bumplab.worlds.bumps import BumpWorld
 
@@ -41,7 +41,7 @@ def clouds(world=TORUS, moments=3):
 def figure(moments=3, world=TORUS, **options):
     frames, mu = clouds(world, moments)
     options = {"title": "A torus forms", "captions": [f"step {k}" for k in range(moments)]} | options
-    return point_cloud.scatter3d(frames, mu, world, **options)
+    return scatter.scatter3d(frames, mu, world, **options)
 
 
 def array(text, kind):
@@ -63,7 +63,7 @@ def test_the_browser_gets_the_points_to_four_digits():
 def test_a_row_with_nan_hides_its_point():
     frames, mu = clouds()
     frames[1][7, 2] = np.nan
-    cloud = point_cloud.scatter3d(frames, mu, TORUS, "abc", title="t")
+    cloud = scatter.scatter3d(frames, mu, TORUS, "abc", title="t")
     steps = array(cloud.data()["steps"], "<i2").reshape(3, 3, 256)
     assert (steps[1, :, 7] == -32768).all() and (steps == -32768).sum() == 3
 
@@ -71,7 +71,7 @@ def test_a_row_with_nan_hides_its_point():
 @pytest.mark.parametrize("world, edges", [(BumpWorld(size=8, periodic=True), 2 * 64), (BumpWorld(size=8), 2 * 8 * 7)])
 def test_the_mesh_joins_all_neighbours_and_nothing_else(world, edges):
     mu = world.lattice().numpy()[::-1]
-    path = point_cloud.scatter3d(np.random.default_rng(0).normal(size=(64, 3)), mu, world, title="t").path
+    path = scatter.scatter3d(np.random.default_rng(0).normal(size=(64, 3)), mu, world, title="t").path
     pairs = [(i, j) for i, j in zip(path, path[1:], strict=False) if i >= 0 and j >= 0]
     assert len({frozenset(pair) for pair in pairs}) == len(pairs) == edges
     apart = np.abs(mu[[i for i, _ in pairs]] - mu[[j for _, j in pairs]])
@@ -82,7 +82,7 @@ def test_the_mesh_joins_all_neighbours_and_nothing_else(world, edges):
 def test_the_mesh_has_gaps_where_conditions_are_missing():
     world = BumpWorld(size=8, held_out="band_x(2.5, 3.5)")
     mu = world.seen().numpy()
-    path = point_cloud.scatter3d(np.eye(3)[np.arange(len(mu)) % 3], mu, world, title="t").path
+    path = scatter.scatter3d(np.eye(3)[np.arange(len(mu)) % 3], mu, world, title="t").path
     assert sum(i >= 0 and j >= 0 for i, j in zip(path, path[1:], strict=False)) == 8 * (2 + 3) + 7 * 7
 
 
@@ -159,7 +159,7 @@ CLOUDS, MU = clouds()
 )  # fmt: skip
 def test_a_mistake_gives_one_sentence(frames, mu, options, sentence):
     with pytest.raises(BumplabError, match=sentence) as error:
-        point_cloud.scatter3d(frames, mu, TORUS, title="t", **options)
+        scatter.scatter3d(frames, mu, TORUS, title="t", **options)
     assert str(error.value).endswith(".")
 
 

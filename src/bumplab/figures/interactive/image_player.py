@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,12 @@ class ImagePlayer:
         Screen pixels per image pixel.
     seconds : float
         Time per moment when playing.
+
+    Examples
+    --------
+    >>> film = play_images(torch.zeros(6, 4, 1, 8, 8), list("543210"), columns=2)
+    >>> film.sheets.shape  # two rows and columns of 8 pixels with a line round each
+    (6, 20, 20)
     """
 
     sheets: np.ndarray
@@ -42,7 +49,14 @@ class ImagePlayer:
     __repr__ = __str__
 
     def still(self) -> Figure:
-        """Draw up to four moments, spread evenly, side by side."""
+        """Draw up to four moments, spread evenly, side by side.
+
+        Examples
+        --------
+        >>> film = play_images(torch.zeros(6, 4, 1, 8, 8), list("543210"), columns=2)
+        >>> [axis.get_title() for axis in film.still().axes]
+        ['5', '3', '2', '0']
+        """
         moments = np.unique(np.linspace(0, len(self.sheets) - 1, 4).round().astype(int))
         height, width = self.sheets.shape[1:]
         size = 6.4 / len(moments)
@@ -53,12 +67,19 @@ class ImagePlayer:
             axis.set_title(self.captions[k], fontsize=8.5)
         return figure
 
-    def data(self) -> dict:
-        """Return all that the browser draws, as JSON: the moments below each other in one PNG in base64."""
+    def data(self) -> dict[str, Any]:
+        """Return all that the browser draws, as JSON: the moments below each other in one PNG in base64.
+
+        Examples
+        --------
+        >>> film = play_images(torch.zeros(6, 4, 1, 8, 8), list("543210"), columns=2)
+        >>> sorted(film.data())
+        ['captions', 'seconds', 'sheet']
+        """
         sheet = Image.fromarray(np.concatenate(self.sheets))
         return {"captions": self.captions, "seconds": self.seconds, "sheet": html.picture_text(sheet, "png")}
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         height, width = self.sheets.shape[1:]
         last, caption = len(self.sheets) - 1, self.captions[-1]
         view = (

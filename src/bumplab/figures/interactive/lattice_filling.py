@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -41,6 +42,13 @@ class LatticeFilling:
     start : float
         Share of sites that are full at first, 0 to 1.
     title : str
+
+    Examples
+    --------
+    >>> from bumplab.percolation import shells
+    >>> figure = play_filling((4, 4), {"4 neighbours": shells(1), "8 neighbours": shells(2)}, title="A square")
+    >>> figure.order.shape, {name: min(growth.spanning_counts).item() for name, growth in figure.growths.items()}
+    ((16,), {'4 neighbours': 9, '8 neighbours': 8})
     """
 
     order: np.ndarray
@@ -58,7 +66,23 @@ class LatticeFilling:
     __repr__ = __str__
 
     def picture(self, name: str, count: int) -> np.ndarray:
-        """Return the lattice (rows, columns, 3), uint8, with the first `count` sites of the order full."""
+        """Return the lattice (rows, columns, 3), uint8, with the first `count` sites of the order full.
+
+        Parameters
+        ----------
+        name : str
+            Of a neighbourhood.
+        count : int
+            0 to all sites.
+
+        Examples
+        --------
+        >>> from bumplab.percolation import shells
+        >>> figure = play_filling((4, 4), {"4 neighbours": shells(1), "8 neighbours": shells(2)}, title="A square")
+        >>> picture = figure.picture("4 neighbours", count=3)
+        >>> picture.shape, int((picture < 255).any(axis=2).sum())
+        ((4, 4, 3), 3)
+        """
         columns, rows = self.shape
         mask = np.zeros(columns * rows, bool)
         mask[self.order[:count]] = True
@@ -73,7 +97,15 @@ class LatticeFilling:
         return np.rint(255 * palette[labels]).astype(np.uint8).reshape(rows, columns, 3)
 
     def still(self) -> Figure:
-        """Draw the lattice below, near and above the share at which the first neighbourhood reaches across."""
+        """Draw the lattice below, near and above the share at which the first neighbourhood reaches across.
+
+        Examples
+        --------
+        >>> from bumplab.percolation import shells
+        >>> figure = play_filling((4, 4), {"4 neighbours": shells(1), "8 neighbours": shells(2)}, title="A square")
+        >>> [axis.get_title() for axis in figure.still().axes]
+        ['0.25 filled', '0.50 filled', '0.75 filled']
+        """
         name = next(iter(self.neighbourhoods))
         first, sites = int(min(self.growths[name].spanning_counts)), len(self.order)
         figure = Figure(figsize=(6.4, 2.5), facecolor="white", layout="constrained")
@@ -84,8 +116,16 @@ class LatticeFilling:
             axis.set_title(f"{count / sites:.2f} filled", fontsize=8.5)
         return figure
 
-    def data(self) -> dict:
-        """Return all that the browser draws, as JSON with the order in base64."""
+    def data(self) -> dict[str, Any]:
+        """Return all that the browser draws, as JSON with the order in base64.
+
+        Examples
+        --------
+        >>> from bumplab.percolation import shells
+        >>> figure = play_filling((4, 4), {"4 neighbours": shells(1), "8 neighbours": shells(2)}, title="A square")
+        >>> [kind["name"] for kind in figure.data()["kinds"]]
+        ['4 neighbours', '8 neighbours']
+        """
         sites = len(self.order)
         at = np.unique(np.linspace(1, sites, 200).round().astype(int))
         kinds = []
@@ -100,7 +140,7 @@ class LatticeFilling:
             "large": [BLUE, VERMILION],
         }
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         columns, rows = self.shape
         sites = columns * rows
         options = "".join(f"<option>{html.escape(name)}</option>" for name in self.neighbourhoods)
