@@ -19,7 +19,8 @@ from book._tools.contents import find_chapters
 ROOT = Path(__file__).resolve().parents[2]
 
 SETUP = """\
-# Set-up: does nothing where bumplab is installed; elsewhere (Colab) adds it beside the torch and numpy there.
+# Set-up: does nothing where bumplab is installed; elsewhere (Colab) adds it beside
+# the torch and numpy there.
 import os
 import sys
 from importlib.metadata import version
@@ -29,8 +30,12 @@ from subprocess import check_call
 if find_spec("bumplab") is None:
     source = os.environ.get("BUMPLAB_SOURCE", "git+{url}")
     if "/OWNER/" in source:
-        raise RuntimeError("This book has no public address yet: set BUMPLAB_SOURCE to a clone of it.")
-    kept = [f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)]
+        raise RuntimeError(
+            "This book has no public address yet: set BUMPLAB_SOURCE to a clone of it."
+        )
+    kept = [
+        f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)
+    ]
     check_call([sys.executable, "-m", "pip", "install", "--quiet", source, *kept])"""
 
 BADGE = "[Open in Colab](https://colab.research.google.com/github/{slug}/blob/{branch}/{path})"
