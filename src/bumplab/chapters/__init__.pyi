@@ -49,6 +49,7 @@ from .scoreboard import (
     plot_claims as plot_claims,
     plot_verdict_counts as plot_verdict_counts,
 )
+from .studies import TESTS as TESTS, all_studies as all_studies, study_of as study_of
 from .sweeps import forecast_chapter as forecast_chapter, sweep_chapter as sweep_chapter
 from .validation import (
     ParameterError as ParameterError,

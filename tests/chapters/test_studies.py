@@ -1,0 +1,73 @@
+"""A chapter's study cells are the one source of its runs."""
+
+import json
+
+import pytest
+
+from bumplab.chapters import studies
+from bumplab.chapters.studies import all_studies, study_of
+from bumplab.common.errors import BumplabError
+from bumplab.training.settings import preset
+
+PARAMETERS = "seeds: int = 2"
+VALIDATION = "from bumplab import chapters, training\n\nparams = chapters.parameters(globals())"
+STUDY = "study = {training.preset('smoke', seed=seed): 'none' for seed in range(params.seeds)}"
+
+
+def chapter(folder, *cells, name="02-small"):
+    """Write a chapter of cells (tag, source)."""
+    content = [
+        {"cell_type": "code", "id": f"{tag}-{number}", "metadata": {"tags": [tag]}, "source": source.splitlines(True)}
+        for number, (tag, source) in enumerate(cells)
+    ]
+    path = folder / f"{name}.ipynb"
+    path.write_text(json.dumps({"cells": content, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def test_a_study_needs_its_cells_alone(tmp_path):
+    cells = ("parameters", PARAMETERS), ("validation", VALIDATION), ("story", "1 / 0"), ("study", STUDY)
+    expected = {preset("smoke", seed=0): "none", preset("smoke", seed=1): "none"}
+    assert study_of(chapter(tmp_path, *cells)) == expected
+
+
+def test_a_chapter_without_a_study_asks_for_nothing(tmp_path):
+    assert study_of(chapter(tmp_path, ("parameters", PARAMETERS), ("validation", "1 / 0"))) == {}
+
+
+@pytest.mark.parametrize(
+    "study, sentence",
+    [
+        ("1 / 0", "02-small.ipynb, cell study-2 fails before anything is trained: ZeroDivisionError: division by zero"),
+        ("studies = {}", "The cells tagged study of 02-small.ipynb build no dictionary 'study' of settings."),
+        ("study = {1: 'none'}", "The cells tagged study of 02-small.ipynb build no dictionary 'study' of settings."),
+    ],
+)
+def test_a_study_that_is_none_is_refused_in_one_sentence(tmp_path, study, sentence):
+    path = chapter(tmp_path, ("parameters", PARAMETERS), ("validation", VALIDATION), ("study", study))
+    with pytest.raises(BumplabError) as error:
+        study_of(path)
+    assert str(error.value) == sentence
+
+
+def test_a_run_belongs_to_the_first_chapter_and_keeps_the_most_of_all(tmp_path, monkeypatch):
+    more = STUDY.replace("'none'", "'half'").replace("params.seeds", "3")
+    cells = ("parameters", PARAMETERS), ("validation", VALIDATION)
+    paths = [
+        chapter(tmp_path, *cells, ("study", STUDY)),
+        chapter(tmp_path, *cells, ("study", more), name="03-small"),
+    ]
+    monkeypatch.setattr(studies, "chapter_paths", lambda: paths)
+    zero, one, two = (preset("smoke", seed=seed) for seed in range(3))
+    assert all_studies() == {"tests": {zero: "all"}, "02-small": {one: "half"}, "03-small": {two: "half"}}
+
+
+def test_two_moments_of_one_run_are_refused(tmp_path, monkeypatch):
+    cells = ("parameters", PARAMETERS), ("validation", VALIDATION)
+    paths = [
+        chapter(tmp_path, *cells, ("study", STUDY.replace("none", moment)), name=f"0{number}-small")
+        for number, moment in ((2, "first"), (3, "last"))
+    ]
+    monkeypatch.setattr(studies, "chapter_paths", lambda: paths)
+    with pytest.raises(BumplabError, match="03-small.ipynb asks for another moment of a run"):
+        all_studies()
