@@ -63,19 +63,26 @@ def sweep_chapter(
         If a parameter is refused or the cluster is not there; nothing has been started then.
     Interrupted
         On Ctrl-C; the same call goes on.
+
+    Examples
+    --------
+    >>> from bumplab.chapters import chapter_path
+    >>> sweep_chapter(chapter_path("01"), {"sigmas": [1.0]}, Path("sweep"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    bumplab.chapters.validation.ParameterError: There is no parameter 'sigmas': did you mean 'sigma'? ...
     """
-    out, wanted = Path(out).absolute(), _notebooks(path, axes, fixed)
+    out, notebooks = Path(out).absolute(), _notebooks(path, axes, fixed)
     with dask_client(dask) as client:
         jobs = num_workers(jobs, client=client)
         check_writable(out)
-        known = _finished(wanted, out)
+        finished = _finished(notebooks, out)
         if progress:
-            print(_chapter_forecast(wanted, known, jobs))
-        cells = {name: (name, values) for name, values in wanted.items()}
+            print(_chapter_forecast(notebooks, finished, jobs))
+        cells = {name: (name, values) for name, values in notebooks.items()}
         work = partial(_execute, path=Path(path).absolute(), out=out)
-        outcomes = run_tasks(work, cells, known, jobs, client, progress, "notebook")
+        outcomes = run_tasks(work, cells, finished, jobs, client, progress, "notebook")
     defaults = {name: default for name, (_, default) in declared_parameters(path).items()}
-    rows = [{"notebook": name, **lists_as_json(defaults | wanted[name]), **outcomes[name]} for name in wanted]
+    rows = [{"notebook": name, **lists_as_json(defaults | notebooks[name]), **outcomes[name]} for name in notebooks]
     return make_table(rows, ("seconds", "status", "error"), out)
 
 
@@ -86,19 +93,36 @@ def forecast_chapter(
     fixed: Mapping[str, Any] | None = None,
     jobs: int | None = None,
 ) -> str:
-    """Return in words how many of the notebooks are there already, and how long the others will take."""
-    wanted = _notebooks(path, axes, fixed)
-    return _chapter_forecast(wanted, _finished(wanted, Path(out)), num_workers(jobs))
+    """Return in words how many of the notebooks are there already, and how long the others will take.
+
+    Parameters
+    ----------
+    path, axes, out, fixed, jobs
+        As for :func:`sweep_chapter`; nothing is started or written.
+
+    Raises
+    ------
+    BumplabError
+        If a parameter is refused.
+
+    Examples
+    --------
+    >>> from bumplab.chapters import chapter_path
+    >>> forecast_chapter(chapter_path("01"), {}, Path("sweep"), jobs=1).startswith("1 notebook")
+    True
+    """
+    notebooks = _notebooks(path, axes, fixed)
+    return _chapter_forecast(notebooks, _finished(notebooks, Path(out)), num_workers(jobs))
 
 
 def _notebooks(path: Path, axes: Mapping[str, Sequence], fixed: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     """Return the parameters of every cell, checked, by the file name of its executed notebook."""
-    wanted = {}
+    notebooks = {}
     for values in grid_cells(axes, fixed or {}):
         values = validate(path, values)
         words = re.sub(r"[^\w=.+-]+", "-", "_".join(f"{name}={value}" for name, value in values.items()))[:100]
-        wanted[f"{path.stem}_{words}_{_key(path, values)}.ipynb"] = values
-    return wanted
+        notebooks[f"{path.stem}_{words}_{_key(path, values)}.ipynb"] = values
+    return notebooks
 
 
 def _key(path: Path, values: Mapping[str, Any]) -> str:
@@ -109,31 +133,33 @@ def _key(path: Path, values: Mapping[str, Any]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
-def _finished(wanted: Iterable[str], out: Path) -> dict[str, Outcome]:
+def _finished(notebooks: Iterable[str], out: Path) -> dict[str, Outcome]:
     """Return the outcome of every notebook that is there and whole, by its name."""
-    known = {}
-    for name in wanted:
+    outcomes = {}
+    for name in notebooks:
         try:
             content = json.loads((out / name).read_text(encoding="utf-8"))
-            known[name] = {"seconds": content["metadata"]["papermill"]["duration"], "status": "known"}
+            outcomes[name] = {"seconds": content["metadata"]["papermill"]["duration"], "status": "known"}
         except (OSError, ValueError, KeyError):
             continue
-    return known
+    return outcomes
 
 
 def _execute(cell: tuple[str, dict[str, Any]], path: Path, out: Path) -> Outcome:
+    """Run the chapter once, for one cell of the grid, and return its outcome."""
     name, values = cell
     out.mkdir(parents=True, exist_ok=True)
     with FileLock(out / f".{name}.lock"):
-        if known := _finished([name], out):  # another process was faster
-            return known[name]
+        if outcomes := _finished([name], out):  # another process was faster
+            return outcomes[name]
         part = out / f"{Path(name).stem}.part.ipynb"
         rerun(path, values, part, progress=False)
         os.replace(part, out / name)  # papermill writes after every cell: only a whole notebook gets the name
     return _finished([name], out)[name] | {"status": "finished"}
 
 
-def _chapter_forecast(wanted: Mapping[str, Any], known: Mapping[str, Outcome], jobs: int) -> str:
-    mean = sum(outcome["seconds"] for outcome in known.values()) / len(known) if known else math.nan
-    todo = len(wanted) - len(known)
-    return format_estimate(len(wanted), len(known), jobs, mean * todo / max(1, min(jobs, todo)), "notebook")
+def _chapter_forecast(notebooks: Mapping[str, Any], finished: Mapping[str, Outcome], jobs: int) -> str:
+    """Return the forecast in words; the mean time of the notebooks that are there stands for the others."""
+    mean = sum(outcome["seconds"] for outcome in finished.values()) / len(finished) if finished else math.nan
+    todo = len(notebooks) - len(finished)
+    return format_estimate(len(notebooks), len(finished), jobs, mean * todo / max(1, min(jobs, todo)), "notebook")

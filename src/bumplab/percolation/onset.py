@@ -69,7 +69,13 @@ class Onset:
 
     @property
     def found(self) -> bool:
-        """Whether every seed has its onset within the shares tried."""
+        """Whether every seed has its onset within the shares tried.
+
+        Examples
+        --------
+        >>> Onset(0.0, 0.0, 0.0, by_seed=(0.0, 0.4)).found  # one seed was right at every share
+        False
+        """
         return 0 < self.value < np.inf
 
 
