@@ -50,10 +50,12 @@ test: fresh ## run the tests, and every chapter against its committed outputs
 	  $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.nbval_cache \
 	  --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg $$chapters tests
 
-# Contracts of imports, types and the code in notebooks have their place here, one line each.
+# What the code in notebooks must be has its place here, one line.
 lint: $(READY) ## check style, docstrings, imports, and that no file names a path of one computer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=src $(BIN)/lint-imports
+	$(BIN)/basedpyright
 	$(BIN)/python -m book._tools.check_paths
 
 bench: .venv/.bench ## race preset quick against two libraries on this machine; BENCH="--cap 60" passes options

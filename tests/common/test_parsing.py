@@ -95,8 +95,8 @@ def test_a_number_is_what_python_makes_of_the_same_text(text):
         assert value == int(text, 10) and "_" not in text
     elif isinstance(value, float):
         assert value == float(text) and math.isfinite(value) and "_" not in text
-    elif isinstance(value, str) and not text.strip().startswith(("'", '"')):
-        assert value == text.strip()
+    elif isinstance(value, str) and not text.strip(" \t\r\n").startswith(("'", '"')):
+        assert value == text.strip(" \t\r\n")
 
 
 @given(TEXTS)

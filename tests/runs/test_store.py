@@ -526,6 +526,22 @@ def test_a_damaged_checkpoint_is_refused_by_name(damage, halfway, tmp_path):
     assert one_sentence(error) == f"{halfway} is damaged or foreign; delete it to train from the start."
 
 
+@pytest.mark.parametrize(
+    "place, words",
+    [({"device": "cuda"}, "device cuda, not cpu: go on there"), ({"threads": 7}, "7 threads, not 1: go on with OMP_")],
+)
+def test_a_checkpoint_of_another_place_is_named_as_such(place, words, halfway, tmp_path):
+    header(**place)(halfway)
+    with pytest.raises(BumplabError) as error:
+        get(tiny(), tmp_path)
+    assert one_sentence(error).startswith(f"{halfway} is of {words}")
+
+
+def test_a_checkpoint_that_does_not_say_its_place_is_taken(halfway, tmp_path):
+    header(device=None, threads=None)(halfway)
+    assert get(tiny(), tmp_path).id == tiny().id
+
+
 def test_a_checkpoint_of_other_settings_is_refused_by_name(halfway):
     other = tiny(seed=1)
     with pytest.raises(BumplabError) as error:

@@ -48,7 +48,7 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     return f"{where}: {field}: {message[0].lower()}{message[1:]}{value}.".replace("..", ".")
 
 
-class FrozenConfig(BaseModel, frozen=True):
+class FrozenConfig(BaseModel):
     """Immutable, hashable settings.
 
     Unknown names and impossible values raise :class:`~bumplab.common.errors.BumplabError`.
@@ -63,7 +63,7 @@ class FrozenConfig(BaseModel, frozen=True):
     """
 
     #: A field with an alias was recorded under that name: files, ids and plans keep it, code says the field.
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     def __init__(self, /, **data: Any) -> None:
         try:

@@ -100,7 +100,7 @@ def parse_literal(text: str) -> Any:
     Traceback (most recent call last):
     bumplab.common.errors.BumplabError: '1:30' is not a number: write one like 3, -0.5 or 1e-3, or quotes around text.
     """
-    text = text.strip()
+    text = text.strip(" \t\r\n")
     if not text.startswith(("[", "'", '"')):
         return _parse_scalar(text)
     try:

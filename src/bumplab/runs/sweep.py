@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas
 
 #: Names of regions of label space.
-Regions = Mapping[str, Region | None]
+Regions = Mapping[str, Region]
 
 
 def sweep_settings(
@@ -86,7 +86,7 @@ def sweep_settings(
         On Ctrl-C; the same call goes on.
     """
     wanted = {each.id: each for each in settings}
-    parts: Regions = {name: parse_region(where) for name, where in (regions or {}).items()}
+    parts: Regions = {name: part for name, where in (regions or {}).items() if (part := parse_region(where))}
     store, out = Path(store or cache_folder()).absolute(), out and Path(out)
     with dask_client(dask) as client:
         here = ("auto", "auto") if client else (device, precision)  # workers may have what this computer lacks
@@ -136,7 +136,8 @@ def load_or_train_all(settings: Iterable[Settings], retrain: bool = False, devic
         failed = dict(table.loc[table["status"] == "failed", ["id", "error"]].to_numpy())
     if failed:
         raise BumplabError(f"{len(failed)} of {len(wanted)} runs failed; the first one: {next(iter(failed.values()))}")
-    return {each: load(store / name) if retrain else find(each) for name, each in wanted.items()}
+    runs = {each: load(store / name) if retrain else find(each) for name, each in wanted.items()}
+    return {each: run for each, run in runs.items() if run}
 
 
 def record_plan(
@@ -233,7 +234,7 @@ def _known(wanted: Mapping[str, Settings], store: Path, regions: Regions) -> dic
 def _outcome(found: Run, status: str, regions: Regions) -> Outcome:
     provenance = {name: found.provenance[name] for name in ("device", "precision", "threads", "seconds")}
     columns = flatten(found.accuracy)
-    whole = concatenate(found.evaluations.values()) if regions else None
+    whole: Any = concatenate(found.evaluations.values()) if regions else None
     for name, where in regions.items():
         part = whole.in_region(where)
         columns |= {f"{name}.{which}": part.accuracy(which).value for which in ("joint", "x", "y")}
@@ -260,8 +261,8 @@ def _forecast(
     device: str,
     precision: str,
 ) -> str:
-    grouped = {settings for group in groups for settings in group}
-    todo = [settings for name, settings in wanted.items() if name not in known and settings not in grouped]
+    grouped = {settings.id for group in groups for settings in group}
+    todo = [settings for name, settings in wanted.items() if name not in known and name not in grouped]
     threads = 1 if jobs > 1 else torch.get_num_threads()
     place = pick_device(device)
     here = {"device": device_name(place), "precision": pick_precision(place, precision), "threads": threads}

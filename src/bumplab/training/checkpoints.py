@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -56,6 +57,7 @@ def save_checkpoint(state: TrainState, path: Path) -> None:
     header = {
         "id": state.settings.id, "step": state.step, "seconds": state.seconds, "history": state.history,
         "precision": state.precision, "scaler": state.scaler.state_dict(),
+        "device": state.device.type, "threads": torch.get_num_threads(),
     }  # fmt: skip
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     atomic_write(path, save(tensors, metadata={"state": json.dumps(header)}))
@@ -67,7 +69,8 @@ def resume(state: TrainState, path: Path) -> None:
     Raises
     ------
     BumplabError
-        If the file is damaged, or of other settings.
+        If the file is damaged, of other settings, or of a device or a number of threads with which training would
+        end at other weights.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -77,6 +80,7 @@ def resume(state: TrainState, path: Path) -> None:
             raise BumplabError(
                 f"{path} is the checkpoint of run {header['id']}, not of {state.settings.id}; delete it."
             )
+        _check_place(state, path, header)
         for name, module in (("model", state.model), ("average", state.ema_model)):
             module.load_state_dict(_with_prefix(tensors, name))
         moments: dict[int, dict[str, torch.Tensor]] = {}
@@ -92,6 +96,21 @@ def resume(state: TrainState, path: Path) -> None:
         state.step, state.seconds, state.history = header["step"], header["seconds"], header["history"]
     except (SafetensorError, KeyError, TypeError, RuntimeError, OSError, json.JSONDecodeError):
         raise BumplabError(f"{path} is damaged or foreign; delete it to train from the start.") from None
+
+
+def _check_place(state: TrainState, path: Path, header: dict[str, Any]) -> None:
+    """Refuse to go on elsewhere: a run trained half here and half there is neither's. Old files do not say where."""
+    here, there = state.device.type, header.get("device", state.device.type)
+    if there != here:
+        raise BumplabError(
+            f"{path} is of device {there}, not {here}: go on there, or delete it to train from the start."
+        )
+    here, there = torch.get_num_threads(), header.get("threads", torch.get_num_threads())
+    if state.device.type == "cpu" and there != here:
+        raise BumplabError(
+            f"{path} is of {there} threads, not {here}: go on with OMP_NUM_THREADS={there}, "
+            "or delete it to train from the start."
+        )
 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
