@@ -51,11 +51,12 @@ test: fresh ## run the tests, and every chapter against its committed outputs
 	  --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg $$chapters tests
 
 # What the code in notebooks must be has its place here, one line.
-lint: $(READY) ## check style, docstrings, imports, and that no file names a path of one computer
+lint: $(READY) ## check style, types, imports, the code of chapters, and that no file names a path of one computer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=src $(BIN)/lint-imports
 	$(BIN)/basedpyright
+	$(BIN)/python -m book._tools.lint_notebooks
 	$(BIN)/python -m book._tools.check_paths
 
 bench: .venv/.bench ## race preset quick against two libraries on this machine; BENCH="--cap 60" passes options

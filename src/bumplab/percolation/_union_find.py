@@ -4,6 +4,8 @@ Each site points to another of its cluster and holds the step that leads there, 
 after going round a periodic lattice is noticed at once: the two ways then differ by a multiple of the side.
 """
 
+# numba compiles these for the types that come; annotations say what they mean, not what numpy calls them.
+# pyright: reportArgumentType=false, reportReturnType=false
 from __future__ import annotations
 
 import numpy as np

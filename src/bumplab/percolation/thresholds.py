@@ -244,7 +244,7 @@ def _root(difference: Callable[[float], float], samples: Sequence[WrappingSample
     low, high = max(middle - 2 * spread, 0.0), middle + 2 * spread
     if not difference(low) < 0 < difference(high):
         raise BumplabError("The wrapping probabilities do not cross; take more realisations, or sides further apart.")
-    at = float(brentq(difference, low, high, xtol=1e-9))
+    at: float = brentq(difference, low, high, xtol=1e-9)  # pyright: ignore[reportAssignmentType]
     noise = np.sqrt(sum(each.probability(at).error ** 2 for each in samples))
     slopes = [each.slope(at) for each in samples]
     return Estimate(at, float(noise / abs(slopes[-1] - (slopes[0] if len(samples) > 1 else 0))))
