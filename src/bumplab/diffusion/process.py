@@ -63,10 +63,7 @@ class Diffusion(FrozenConfig):
     def signal_and_noise_scale(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the signal's scale sqrt(alpha_bar) and the noise's sqrt(1 - alpha_bar), each (n, 1, 1, 1).
 
-        Parameters
-        ----------
-        t : torch.Tensor, (n,)
-            Timesteps, whole or real, in [-1, T-1].
+        `t` (n,) holds timesteps, whole or real, in [-1, T-1].
 
         Examples
         --------
@@ -96,10 +93,6 @@ class Diffusion(FrozenConfig):
         ----------
         x0, eps : torch.Tensor, (n, 1, N, N)
         t : torch.Tensor, (n,)
-
-        Returns
-        -------
-        torch.Tensor, (n, 1, N, N)
 
         Examples
         --------
@@ -203,10 +196,6 @@ class Diffusion(FrozenConfig):
             Needed for eta above 0.
         clip : bool
 
-        Returns
-        -------
-        (torch.Tensor, torch.Tensor), (n, 1, N, N) each
-
         Examples
         --------
         >>> diffusion, x = Diffusion(prediction_type="x0"), torch.zeros(1, 1, 2, 2)
@@ -276,10 +265,6 @@ class Diffusion(FrozenConfig):
             Clip each predicted x0 to [-1, 1], see :meth:`step`.
         noise : torch.Tensor, (n, 1, N, N), optional
             What to start from, instead of a draw.
-
-        Yields
-        ------
-        (torch.Tensor, torch.Tensor), (n, 1, N, N) each
 
         Examples
         --------

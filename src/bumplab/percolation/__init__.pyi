@@ -1,13 +1,3 @@
-from ._union_find import (
-    MAX_SIDE as MAX_SIDE,
-    allocate as allocate,
-    drop_discs as drop_discs,
-    fill_sites as fill_sites,
-    fill_until_wrapped as fill_until_wrapped,
-    find_root as find_root,
-    record_wrap as record_wrap,
-    union as union,
-)
 from .clusters import (
     Growth as Growth,
     fill_lattice as fill_lattice,

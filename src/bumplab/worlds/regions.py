@@ -29,7 +29,7 @@ class Region:
     """
 
     def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
-        """Return which conditions lie in the region, in a label space [0, extent)^2.
+        """Return which conditions lie in the region, in a label space [0, extent)^2: boolean (n,).
 
         Parameters
         ----------
@@ -37,10 +37,6 @@ class Region:
             Conditions (mu_x, mu_y) in pixels.
         extent : float
             Side of label space in pixels; ``interior``, ``exterior`` and ``rim`` are laid out in it.
-
-        Returns
-        -------
-        torch.Tensor, (n,), bool
 
         Examples
         --------
@@ -260,10 +256,6 @@ def parse_region(text: str | Region | None) -> Region | None:
     text : str, Region or None
         The functions box, band_x, band_y, cross, interior, exterior, rim and diagonal, joined by ``|``, ``&``, ``~``
         and parentheses. ``None`` and an empty string mean no region. Nothing in it is executed.
-
-    Returns
-    -------
-    Region or None
 
     Raises
     ------
