@@ -119,7 +119,7 @@ def linear_probe_r2(
         points /= np.sqrt((points**2).sum(axis=1).mean())
         model = RidgeCV(alphas=len(points) * np.logspace(-10, 1, 23))
         split = KFold(folds, shuffle=True, random_state=seed)
-        predicted = cross_val_predict(model, points, flat, cv=split)
+        predicted = np.asarray(cross_val_predict(model, points, flat, cv=split))
     residual = ((targets - predicted.reshape(targets.shape)) ** 2).sum(axis=(0, 2))
     total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=(0, 2))
     if not total.all():

@@ -243,13 +243,15 @@ def persistence(
     [12, 1]
     """
     distances, facts = _sample(r, components, landmarks, coefficients, dimensions)
-    if threshold is None and 0 < facts["scale"] < facts["enclosing"]:
-        threshold = min(facts["scale"] * _JUNG_FACTORS[dimensions], facts["enclosing"])
-    elif threshold is None:
-        threshold = float(np.quantile(distances[np.triu_indices(len(distances), 1)], 0.3))
-    if not threshold > 0:
-        raise BumplabError(f"The threshold is a length above 0, got {threshold:g}.")
-    return Persistence(_bars(distances, threshold, coefficients, dimensions), threshold, **facts)
+    if threshold is not None:
+        length = threshold
+    elif 0 < facts["scale"] < facts["enclosing"]:
+        length = min(facts["scale"] * _JUNG_FACTORS[dimensions], facts["enclosing"])
+    else:
+        length = float(np.quantile(distances[np.triu_indices(len(distances), 1)], 0.3))
+    if not length > 0:
+        raise BumplabError(f"The threshold is a length above 0, got {length:g}.")
+    return Persistence(_bars(distances, length, coefficients, dimensions), length, **facts)
 
 
 def _strong_collapse(distances: np.ndarray, scale: float) -> np.ndarray:

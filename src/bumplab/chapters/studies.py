@@ -65,7 +65,7 @@ def all_studies() -> dict[str, dict[Settings, str]]:
 
     A run belongs to the first chapter that asks for it, and keeps the most that any chapter asks of it.
     """
-    studies: dict[str, dict[Settings, str]] = {TESTS: {preset("smoke"): "all"}}
+    studies: dict[str, dict[Settings, str]] = {TESTS: dict.fromkeys([preset("smoke")], "all")}
     owner = {settings: TESTS for settings in studies[TESTS]}
     for path in chapter_paths():
         for settings, kept in study_of(path).items():

@@ -2,9 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
-import zipfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import bumplab
 from bumplab.figures.interactive import html, image_player, lattice_filling, scatter
 from bumplab.percolation.links import shells
 from bumplab.worlds.bumps import BumpWorld
@@ -29,19 +25,6 @@ FIGURES = {
     "point-cloud": scatter.scatter3d([CLOUD, CLOUD, -CLOUD], MU, WORLD, "abc", title="t", seconds=0.05),
 }
 PAGES = {name: figure._repr_mimebundle_()["text/html"] for name, figure in FIGURES.items()}
-
-
-def test_scripts_and_styles_are_read_out_of_an_archive(tmp_path):
-    package, archive = Path(bumplab.__file__).parent, tmp_path / "bumplab.zip"
-    with zipfile.ZipFile(archive, "w") as target:
-        for path in [package / "__init__.py", *package.glob("figures/**/*.*")]:
-            target.write(path, path.relative_to(package.parent))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from bumplab.figures.interactive import html; "
-    code += "print(html.__file__); print(html.read_asset('player.js'))"
-    run = subprocess.run([sys.executable, "-c", code, archive], check=True, capture_output=True, text=True)
-    place, script = run.stdout.split("\n", 1)
-    assert place.startswith(str(archive))
-    assert script.strip() == html.read_asset("player.js").strip() != ""
 
 
 def test_there_is_one_slider_one_timer_and_one_card():

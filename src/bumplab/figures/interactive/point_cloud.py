@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -126,7 +125,7 @@ class PointCloud:
             axis.set_ylabel(r"$\leftarrow \mu_y$", fontsize=8.5, labelpad=2)
         return figure
 
-    def _draw(self, axis: Axes, k: int, middle: np.ndarray, half: float, size: float) -> None:
+    def _draw(self, axis: Any, k: int, middle: np.ndarray, half: float, size: float) -> None:
         """Draw moment `k` into a 3D axis `size` inches wide."""
         points = self.frames[k]
         line = np.where(self.path[:, None] < 0, np.nan, points[self.path])

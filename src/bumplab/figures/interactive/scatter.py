@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -94,10 +95,10 @@ def scatter3d(
     if colours.shape not in ((n, 3), (moments, n, 3)) or not ((colours >= 0) & (colours <= 1)).all():
         raise BumplabError(f"Colours come as (n, 3) or (f, n, 3), from 0 to 1; got shape {colours.shape}.")
     path = _mesh(mu, world) if mesh else np.empty(0, dtype=np.int32)
-    return PointCloud(frames, captions, mu, _uint8(colours), path, key, title, tuple(axes), view, stills, seconds)
+    return PointCloud(frames, captions, mu, _uint8(colours), path, key, title, axes, view, stills, seconds)
 
 
-def _check_frames(frames: ArrayLike | Sequence[ArrayLike]) -> np.ndarray:
+def _check_frames(frames: Any) -> np.ndarray:
     """Return coordinates as (f, n, 3), hidden points NaN in all three."""
     try:
         frames = np.array([np.asarray(frame, dtype=float) for frame in frames])
