@@ -10,11 +10,10 @@ import json
 import re
 from pathlib import Path
 
-from safetensors.numpy import load as load_arrays
-
 from bumplab.chapters.catalogue import chapter_paths
-from bumplab.runs.run import Run
-from bumplab.runs.store import load, recorded_folder
+from bumplab.runs.bump_family import BumpRun
+from bumplab.runs.pack_store import PackStore
+from bumplab.runs.store import recorded_folder
 
 FILE = Path(__file__).with_suffix(".json")
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -33,19 +32,22 @@ def digest(*parts: bytes | str) -> str:
     return total.hexdigest()[:16]
 
 
-def arrays_of(run: Run) -> dict[str, dict]:
+def arrays_of(run: BumpRun) -> dict[str, dict]:
     """Return every array behind a run, bit for bit, by the file of the first layout that held it."""
-    return {
-        name.removesuffix(".safetensors"): load_arrays((run.folder / name).read_bytes())
-        for name in run.files
-        if name.endswith(".safetensors")
-    }
+    files: dict[str, dict] = {stem: run.weights(stem) for stem in run.kept - {"history", "verdicts", "embeddings"}}
+    for name, array in run.arrays.items():
+        kind, _, rest = name.partition("/")
+        if not rest.endswith("/row"):  # came with the second layout
+            files.setdefault({"verdicts": "verdicts", "embeddings": "code"}[kind], {})[rest] = array
+    return files
 
 
-def digest_of_run(run: Run) -> str:
+def digest_of_run(run: BumpRun) -> str:
     """Return one digest for settings, numbers, history and arrays of a run."""
+    settings = run.settings.to_record()
+    settings["model"].pop("kind", None)  # came when there was a second kind of networks
     numbers = {
-        "settings": run.settings.model_dump(mode="json", by_alias=True),
+        "settings": settings,
         "accuracy": run.accuracy,
         "provenance": run.provenance,
         "history": run.history,
@@ -59,8 +61,8 @@ def digest_of_run(run: Run) -> str:
 
 def recorded_runs() -> dict[str, str]:
     """Return the digest of every recorded run by its id."""
-    folders = sorted(path.parent for path in recorded_folder().glob("*/run.json"))
-    return {folder.name: digest_of_run(load(folder)) for folder in folders}
+    store = PackStore(recorded_folder())
+    return {id: digest_of_run(store.get(id)) for id in store.ids()}
 
 
 def _outputs(path: Path):

@@ -28,17 +28,22 @@ def test_without_an_address_the_setup_cell_says_what_to_set(monkeypatch):
         exec(source, {})
 
 
-def test_the_setup_cell_holds_torch_and_numpy(monkeypatch):
+@pytest.mark.parametrize(
+    "source, clone", [("somewhere", "somewhere"), ("git+https://a.b/c@main", "git+https://a.b/c@main#egg=bumplab")]
+)
+def test_the_setup_cell_clones_and_holds_torch_and_numpy(source, clone, monkeypatch):
     from importlib.metadata import version
 
     calls = []
-    monkeypatch.setenv("BUMPLAB_SOURCE", "somewhere")
+    monkeypatch.setenv("BUMPLAB_SOURCE", source)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bumplab" else object())
     monkeypatch.setattr(subprocess, "check_call", calls.append)
+    monkeypatch.setattr("site.main", lambda: calls.append("the new folder is on the path"))
     exec(setup_cell(), {})
     assert calls == [
-        [sys.executable, "-m", "pip", "install", "--quiet", "somewhere"]
-        + [f"{name}=={version(name)}" for name in ("torch", "numpy")]
+        [sys.executable, "-m", "pip", "install", "--quiet", "-e", clone]
+        + [f"{name}=={version(name)}" for name in ("torch", "numpy")],
+        "the new folder is on the path",
     ]
 
 

@@ -277,27 +277,43 @@ def test_a_chapter_gives_nbval_something_to_compare(path):
     assert texts >= LEAST_COMPARED
 
 
+STUDIES = sorted(path.parent for path in (ROOT / "book/runs").glob("*/runs.jsonl"))
+
+
+def weight(paths):
+    return sum(path.stat().st_size for path in paths)
+
+
 @needs_git
-def test_the_repository_stays_below_60_megabytes():
-    assert sum(path.stat().st_size for path in tracked()) < 60e6
+def test_the_repository_stays_below_120_megabytes():
+    assert weight(tracked()) < 120e6
+
+
+@needs_git
+def test_recorded_runs_stay_below_their_limits():
+    of_weights = tracked("book/runs/*/weights/*")
+    heavy = {study.name: weight(tracked(f"book/runs/{study.name}/*") - of_weights) for study in STUDIES}
+    assert {name: size for name, size in heavy.items() if size > 4e6} == {}
+    assert weight(of_weights) < 40e6 and len(tracked("book/runs/*")) < 60
 
 
 # ---------------------------------------------------------------- the wheel
 
 
-def test_the_wheel_brings_the_chapters_and_recorded_runs(tmp_path):
+def test_the_wheel_brings_the_chapters_and_recorded_runs_without_weights(tmp_path):
     options = ["--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={tmp_path}"]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, ROOT], check=True)
     (wheel,) = tmp_path.glob("bumplab-*.whl")
+    assert wheel.stat().st_size < 15e6
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
-    recorded = [path for path in (ROOT / "book/runs").rglob("*.*") if path.suffix in (".json", ".safetensors")]
+    recorded = [path for study in STUDIES for path in study.iterdir() if path.is_file()]
     recorded += (ROOT / "book/results").glob("*.json")
     for path in CHAPTERS + recorded:
         assert f"bumplab/{path.relative_to(ROOT).as_posix()}" in names
     sources = [path for path in (ROOT / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {path.relative_to(ROOT / "src").as_posix() for path in sources} <= names
-    assert not [name for name in names if "_static" in name or "_tools" in name]
+    assert not [name for name in names if "_static" in name or "_tools" in name or "/weights/" in name]
     needed = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, flags=re.M)]
     assert {str(item) for item in needed if not item.marker} == {str(item) for item in requirements()}

@@ -19,12 +19,13 @@ from book._tools.contents import find_chapters
 ROOT = Path(__file__).resolve().parents[2]
 
 SETUP = """\
-# Set-up: does nothing where bumplab is installed; elsewhere (Colab) adds it beside
-# the torch and numpy there.
+# Set-up: does nothing where bumplab is installed; elsewhere (Colab) adds a clone of it
+# beside the torch and numpy there.
 import os
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
+from site import main as refresh_path
 from subprocess import check_call
 
 if find_spec("bumplab") is None:
@@ -36,7 +37,10 @@ if find_spec("bumplab") is None:
     kept = [
         f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)
     ]
-    check_call([sys.executable, "-m", "pip", "install", "--quiet", source, *kept])"""
+    clone = f"{{source}}#egg=bumplab" if "://" in source else source
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "-e", clone, *kept]
+    check_call(command)
+    refresh_path()"""
 
 BADGE = "[Open in Colab](https://colab.research.google.com/github/{slug}/blob/{branch}/{path})"
 ANY_BADGE = re.compile(r"\[Open in Colab\]\([^)]*\)")

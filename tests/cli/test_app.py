@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import papermill
 import pytest
@@ -14,7 +15,9 @@ from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
 from bumplab.chapters.validation import parameters
 from bumplab.cli.app import run
 from bumplab.common.errors import BumplabError, quote
-from bumplab.runs.plan import read_plan
+from bumplab.runs.folders import pack_folders
+from bumplab.runs.pack import read_pack
+from bumplab.runs.packing import write_pack
 from bumplab.runs.store import load_or_train
 from bumplab.training.settings import preset
 from patching import replace_everywhere
@@ -159,21 +162,21 @@ def test_runs_are_listed_shown_and_verified(bumplab, done, nothing_recorded):
 
 def test_recorded_runs_come_first(bumplab, done, monkeypatch, tmp_path):
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
-    shutil.copytree(done.folder, tmp_path / done.id)
+    pack_folders([done.folder], tmp_path / "study", "study")
     _, output, _ = bumplab("runs", "list")
     assert [line.split()[0] for line in output.splitlines()] == ["recorded", "cache"]
 
 
-def test_a_damaged_run_fails_and_is_named(bumplab, done, monkeypatch, tmp_path):
-    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+def test_a_damaged_run_fails_and_is_named(bumplab, done, monkeypatch, nothing_recorded, tmp_path):
+    monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
     shutil.copytree(done.folder, tmp_path / done.id)
     (tmp_path / done.id / "weights.safetensors").write_bytes(b"")
     code, output, _ = bumplab("runs", "verify")
-    assert code == 1 and f"\n1 proved\n1 refuted: {done.id}\n0 not provable\n" in output
+    assert code == 1 and output.endswith(f"\n0 proved\n1 refuted: {done.id}\n0 not provable\n")
     assert f"refuted       {done.id}  {tmp_path / done.id / 'weights.safetensors'} is not the file" in output
     (tmp_path / done.id / "run.json").write_text("{}")
     code, output, errors = bumplab("runs", "list")
-    assert code == 1 and f"{tmp_path / done.id / 'run.json'} is damaged" in errors and "cache" in output
+    assert (code, output) == (1, "") and f"{tmp_path / done.id / 'run.json'} is damaged" in errors
     refused(bumplab("runs", "show", done.id[:5]), f"{tmp_path / done.id / 'run.json'} is damaged")
     shutil.copytree(done.folder, tmp_path / f"{done.id[:5]}0000000")
     refused(bumplab("runs", "show", done.id[:5]), "More than one run has an id starting with")
@@ -190,16 +193,95 @@ def test_an_empty_store_is_no_mistake(bumplab, nothing_recorded, monkeypatch, tm
     assert bumplab("runs", "verify") == (0, "0 proved\n0 refuted\n0 not provable\n", "")
 
 
-def test_record_trains_what_the_plan_names_and_keeps_what_is_there(bumplab, monkeypatch, tmp_path):
-    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+def test_record_trains_what_studies_ask_for_packs_it_and_keeps_what_is_there(bumplab, monkeypatch, tmp_path):
+    book = tmp_path / "book" / "runs"
+    book.mkdir(parents=True)
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: book)
     changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
-    plan = [{"preset": "smoke", "changes": changes, "grid": {"seed": [0, 1]}, "weights": "none"}]
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
-    code, output, _ = bumplab("runs", "record", "--device", "cpu", "--jobs", "1")
-    assert code == 0 and output.endswith(f"2 runs recorded in {tmp_path}.\n")
-    assert {settings.id for settings in read_plan()} == {path.parent.name for path in tmp_path.glob("*/run.json")}
+    one, two = (preset("smoke", seed=seed, **changes) for seed in (0, 1))
+    studies = {"02-small": {one: "none"}, "03-small": {two: "half"}}
+    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda: studies)
+    words = "runs", "record", "--device", "cpu", "--jobs", "1"
+    code, output, _ = bumplab(*words)
+    assert code == 0 and output.endswith(f"2 runs recorded in {book}.\n")
+    lines = {name: read_pack(book / name).lines for name in studies}
+    assert {name: set(study) for name, study in lines.items()} == {"02-small": {one.id}, "03-small": {two.id}}
+    assert lines["02-small"][one.id]["weights"] == {} and set(lines["03-small"][two.id]["weights"]) == {"weights"}
+    assert {path.name for path in book.iterdir()} == set(studies)
     replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
-    assert bumplab("runs", "record", "--device", "cpu")[0] == 0
+    assert bumplab(*words)[0] == 0
+
+
+def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_path):
+    book, other = tmp_path / "book" / "runs", tmp_path / "other"
+    book.mkdir(parents=True)
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: book)
+    assert bumplab("runs", "export", done.id[:6], tmp_path / "out") == (0, f"{tmp_path / 'out' / done.id}\n", "")
+    names = {path.name for path in done.folder.iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out" / done.id).iterdir()} == {
+        name: (done.folder / name).read_bytes() for name in names
+    }
+    refused(bumplab("runs", "export", done.id, tmp_path / "out"), "is there already")
+    monkeypatch.setenv("BUMPLAB_STORE", str(other))
+    refused(bumplab("runs", "show", done.id), "No run has an id")
+    assert bumplab("runs", "import", tmp_path / "out" / done.id) == (0, f"{other / done.id}\n", "")
+    refused(bumplab("runs", "import", tmp_path / "out" / done.id), "already; nothing was written")
+    refused(bumplab("runs", "import", tmp_path / "out"), "run.json is missing")
+    refused(bumplab("runs", "pack", done.id, "--study", "../x"), "A study is named like the folder")
+    assert bumplab("runs", "pack", done.id, "--study", "tests") == (0, f"1 runs in {book / 'tests'}\n", "")
+    refused(bumplab("runs", "pack", done.id, "--study", "more"), "is in study tests already; nothing was written")
+    shutil.rmtree(other)
+    code, output, _ = bumplab("runs", "verify", done.id)
+    assert code == 0 and "from its verdicts and its weights" in output
+    shutil.rmtree(book / "tests" / "weights")  # as in an installation without them
+    code, output, _ = bumplab("runs", "verify", done.id)
+    assert code == 0 and "from its verdicts\n" in output
+
+
+def test_packs_that_cannot_be_read_are_named_and_the_others_go_on(bumplab, done, monkeypatch, tmp_path):
+    monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path / "none"))
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
+    pack_folders([done.folder], tmp_path / "good", "good")
+    shutil.copytree(tmp_path / "good", tmp_path / "bad")
+    index = tmp_path / "bad" / "runs.jsonl"
+    whole = index.read_text()
+    for text, part in (
+        (whole[:-20], "is cut short"),
+        (whole.replace('"version":1', '"version":2', 1), "update bumplab"),
+        (whole.replace('"joint":0', '"joint":1', 1), "edited by hand"),
+    ):
+        index.write_text(text)
+        code, output, errors = bumplab("runs", "list")
+        assert code == 1 and done.id in output and part in errors and str(index) in errors
+        assert bumplab("runs", "show", done.id)[0] == 0
+        refused(bumplab("runs", "show", "zzz"), str(index))
+    index.unlink()
+    assert "is not a pack of runs" in bumplab("runs", "list")[2]
+    record = read_pack(tmp_path / "good").record(done.id)
+    shutil.rmtree(tmp_path / "bad")
+    write_pack(tmp_path / "bad", "bad", [replace(record, scalars={"seen": {"joint": 0.5}})])
+    refused(bumplab("runs", "show", done.id), f"Run {done.id} is not the same in", "they differ in scalars")
+
+
+def test_diff_names_what_came_went_and_moved(bumplab, done, monkeypatch, tmp_path):
+    book = tmp_path / "book" / "runs"
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: book)
+    pack_folders([done.folder], book / "one", "one")
+
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "Record")
+    assert bumplab("runs", "diff", "HEAD") == (0, "", "")
+    record = read_pack(book / "one").record(done.id)
+    moved = {"seen": record.scalars["seen"] | {"joint": 0.5}}
+    write_pack(book / "one", "one", [replace(record, scalars=moved)])
+    write_pack(book / "two", "two", [replace(record, id="0123456789ab")])
+    code, output, _ = bumplab("runs", "diff", "HEAD")
+    assert code == 0 and output.splitlines() == ["+ 0123456789ab", f"! {done.id}  seen.joint 0.0 -> 0.5"]
+    refused(bumplab("runs", "diff", "nowhere"), "git cannot read that revision")
 
 
 # ---------------------------------------------------------------- doctor

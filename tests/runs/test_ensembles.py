@@ -9,7 +9,8 @@ from filelock import FileLock
 from bumplab.common.errors import BumplabError
 from bumplab.runs.ensembles import _train_at_once, load_or_train_ensemble
 from bumplab.runs.estimate import estimate_ensembles
-from bumplab.runs.store import load, load_or_train, lock, work_folder
+from bumplab.runs.folder_store import FolderStore, load
+from bumplab.runs.store import load_or_train
 from bumplab.runs.sweep import forecast_runs, sweep_settings
 from bumplab.training.checkpoints import CHECKPOINT, init_or_resume, save_checkpoint
 from bumplab.training.device import pick_precision
@@ -169,7 +170,7 @@ def test_an_interrupted_ensemble_goes_on(tmp_path, monkeypatch, both, goes_on):
 
 
 def test_checkpoints_at_different_steps_form_no_ensemble(tmp_path):
-    folder = work_folder(THREE[0], tmp_path)
+    folder = FolderStore(tmp_path).work_folder(THREE[0].id)
     state = init_or_resume(THREE[0], folder, "cpu")
     next(training_steps(state))
     save_checkpoint(state, folder / CHECKPOINT)
@@ -193,7 +194,7 @@ def test_too_little_memory_halves_the_ensemble(tmp_path, monkeypatch):
 
 
 def test_what_another_process_trains_is_left_to_it(tmp_path):
-    with FileLock(lock(THREE[0], tmp_path)):
+    with FileLock(FolderStore(tmp_path).lock(THREE[0].id)):
         assert THREE[0].id not in together(THREE, tmp_path)
 
 

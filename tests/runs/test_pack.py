@@ -17,16 +17,15 @@ from hypothesis import HealthCheck, given, settings, strategies
 from hypothesis.extra import numpy as arrays_of
 
 from bumplab.common.errors import BumplabError
+from bumplab.runs.bump_family import lattice_rows
 from bumplab.runs.fingerprints import describe_record
 from bumplab.runs.folders import from_folder, pack_folders, to_folder, with_rows, without_rows
 from bumplab.runs.pack import read_pack, seal
+from bumplab.runs.pack_store import PackStore
 from bumplab.runs.packing import merge, write_pack
 from bumplab.runs.records import DTYPES, PackError, Record
-from bumplab.runs.run import VERDICTS_FILE
-from bumplab.runs.store import load, recorded_folder
-from bumplab.training.outcomes import MAX_EVALUATIONS
+from bumplab.runs.store import recorded_folder
 from bumplab.training.settings import Settings
-from bumplab.worlds.bumps import subsample_evenly
 
 FILES = (
     "runs.jsonl",
@@ -474,38 +473,33 @@ def test_a_crash_between_the_two_renames_is_told(folder):
 # ---------------------------------------------------------------- folders of single runs
 
 
-def lattice_rows(content):
-    """Return which rows of the lattice a recorded run's verdicts are about."""
-    seen = Settings(**content).world.seen_mask()
-    return {
-        part: subsample_evenly(torch.nonzero(mask)[:, 0], MAX_EVALUATIONS).numpy()
-        for part, mask in (("seen", seen), ("unseen", ~seen))
-        if mask.any()
-    }
+def rows_of(settings):
+    return lattice_rows(Settings.from_record(settings).world)
 
 
 def recorded_sample():
-    """Return folders of recorded runs, two of each set of files and of parts."""
-    kinds = defaultdict(list)
-    for path in sorted(recorded_folder().glob("*/run.json")):
-        content = json.loads(path.read_text())
-        kinds[(*sorted(content["files"]), *content["accuracy"])].append(path.parent)
-    return [folder for kind in kinds.values() for folder in kind[:2]]
+    """Return recorded runs, two of each set of what is kept and of parts."""
+    kinds, store = defaultdict(list), PackStore(recorded_folder())
+    for id in store.ids():
+        run = store.get(id)
+        kinds[(*sorted(run.kept), *run.scalars)].append(run)
+    return [run for kind in kinds.values() for run in kind[:2]]
 
 
-def test_recorded_runs_come_back_bit_for_bit(tmp_path):
-    folders = recorded_sample()
-    names = {path.name.split("-")[0] for folder in folders for path in folder.iterdir()}
-    assert {"run.json", "code.safetensors", "weights.safetensors", "snapshot", "verdicts.safetensors"} <= names
-    pack = pack_folders(folders, tmp_path / "pack", "sample", lattice_rows)
-    for folder in folders:
-        to_folder(without_rows(pack.record(folder.name)), tmp_path / folder.name)
-        assert contents(tmp_path / folder.name) == contents(folder)
-        run = load(folder)
-        if VERDICTS_FILE in run.files:
+def test_recorded_runs_come_back_bit_for_bit_from_folders_and_from_another_pack(tmp_path):
+    sample = recorded_sample()
+    assert {"history", "weights", "verdicts", "embeddings"} <= {name for run in sample for name in run.kept}
+    folders = [tmp_path / run.id for run in sample]
+    for run, folder in zip(sample, folders, strict=True):
+        to_folder(without_rows(run.record()), folder)
+        assert_same(from_folder(folder), without_rows(run.record()))
+    pack = pack_folders(folders, tmp_path / "pack", "sample", rows_of)
+    for run in sample:
+        assert_same(pack.record(run.id), run.record())
+        if "verdicts" in run.kept:
             lattice = run.settings.world.lattice()
             for part, evaluation in run.evaluations.items():
-                rows = torch.from_numpy(pack.arrays(run.id)[f"verdicts/{part}/row"])
+                rows = torch.from_numpy(run.arrays[f"verdicts/{part}/row"])
                 assert rows.dtype == torch.int32 and torch.equal(lattice[rows.long()], evaluation.mu)
 
 

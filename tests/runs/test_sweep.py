@@ -21,8 +21,9 @@ from bumplab.common.errors import BumplabError
 from bumplab.common.parsing import flatten
 from bumplab.runs.estimate import _images, estimate_seconds, format_estimate
 from bumplab.runs.executor import dask_client, run_tasks
+from bumplab.runs.folder_store import load
 from bumplab.runs.grids import grid_settings, parse_grid
-from bumplab.runs.store import load, load_or_train, recorded_folder
+from bumplab.runs.store import load_or_train, recorded_folder
 from bumplab.runs.sweep import forecast_runs, load_or_train_all, sweep_settings
 from bumplab.training import loop
 from patching import replace_everywhere

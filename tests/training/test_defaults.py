@@ -56,3 +56,9 @@ def test_what_appeared_later_leaves_old_behaviour_as_it_was():
     assert old.world.subsample_region is None
     everywhere = old.replace(world={"subsample_region": "box(-1, 99, -1, 99)"})
     assert old.id != everywhere.id and (old.world.seen_mask() == everywhere.world.seen_mask()).all()
+
+
+def test_a_file_without_a_kind_of_network_means_a_unet():
+    content = Settings(training={"steps": 7}).to_record()
+    assert content["model"].pop("kind") == "unet"
+    assert Settings.from_record(content).model == Settings(training={"steps": 7}).model

@@ -22,7 +22,7 @@ def doctor(device: str, precision: str) -> None:
     import torch
 
     from bumplab.chapters.catalogue import stray_notebooks
-    from bumplab.runs.store import cache_folder, recorded_folder
+    from bumplab.runs.store import stores
     from bumplab.training.device import device_name, pick_device, pick_precision
 
     place = pick_device(device)
@@ -39,7 +39,7 @@ def doctor(device: str, precision: str) -> None:
     if place.type == "cpu":
         click.echo("hint: no GPU in use. Preset quick needs none; preset paper does.")
         click.echo("      On Colab: Runtime, Change runtime type, T4 GPU.")
-    for words, folder in (("recorded runs", recorded_folder()), ("new runs", cache_folder())):
-        click.echo(f"{words}: {len(list(folder.glob('*/run.json')))} in {folder}")
+    for words, store in zip(("recorded runs", "new runs"), stores(), strict=True):
+        click.echo(f"{words}: {len(list(store.ids()))} in {store.folder}")
     for path in stray_notebooks():
         click.echo(f"ignored: {path}, which _toc.yml does not name.")

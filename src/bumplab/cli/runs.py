@@ -1,8 +1,9 @@
-"""``bumplab runs``: what is stored."""
+"""The command line's ``runs``: list, show, export, import, verify, pack, record and compare runs."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,11 @@ from bumplab.cli.options import device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, quote
 
 if TYPE_CHECKING:
+    from bumplab.runs.folder_store import FolderStore
+    from bumplab.runs.pack_store import PackStore
     from bumplab.runs.run import Run
+
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 
 @click.group("runs")
@@ -23,20 +28,21 @@ def runs_group() -> None:
 
 @runs_group.command("list")
 def list_runs() -> None:
-    """List every run, recorded ones first; damaged ones are named and skipped."""
-    from bumplab.runs.run import StoreError
-    from bumplab.runs.store import iter_runs, load, recorded_folder
+    """List every run, recorded ones first; damaged runs and packs are named and skipped."""
+    from bumplab.runs.records import StoreError
+    from bumplab.runs.store import stores
 
     damaged = 0
-    for folder in iter_runs():
-        try:
-            run = load(folder)
-        except StoreError as error:
+    for store, label in zip(stores(), ("recorded", "cache"), strict=True):
+        for error in store.problems():
             click.echo(f"Error: {error}", err=True)
             damaged += 1
-            continue
-        place = "recorded" if folder.parent == recorded_folder() else "cache"
-        click.echo(f"{place:8}  {format_run(run)}")
+        for id in store.ids():
+            try:
+                click.echo(f"{label:8}  {store.get(id).describe()}")
+            except StoreError as error:
+                click.echo(f"Error: {error}", err=True)
+                damaged += 1
     sys.exit(1 if damaged else 0)
 
 
@@ -44,31 +50,95 @@ def list_runs() -> None:
 @click.argument("run_id")
 def show_run(run_id: str) -> None:
     """Print a run's settings, accuracy and provenance as JSON; RUN_ID may be shortened."""
-    from bumplab.runs.store import load
-
-    run = load(_folder(run_id))
+    run = _get(run_id)
     content = {
-        "id": run.id, "settings": run.settings.model_dump(mode="json"), "accuracy": run.accuracy,
-        "provenance": run.provenance, "snapshots": run.snapshots, "folder": str(run.folder),
+        "id": run.id, "settings": run.settings.model_dump(mode="json"), "accuracy": run.scalars,
+        "provenance": run.provenance, "kept": sorted(run.kept), "folder": str(run.folder),
     }  # fmt: skip
     click.echo(json.dumps(content, indent=1))
+
+
+@runs_group.command("export")
+@click.argument("run_id")
+@folder_argument
+def export_run(run_id: str, folder: Path) -> None:
+    """Write a run as files of its own into FOLDER/ID: JSON and safetensors. RUN_ID may be shortened."""
+    from bumplab.runs.folders import to_folder
+
+    run = _get(run_id)
+    to_folder(run.record(), folder / run.id)
+    click.echo(f"{folder / run.id}")
+
+
+@runs_group.command("import")
+@folder_argument
+def import_run(folder: Path) -> None:
+    """Check the run in FOLDER, as export wrote it, and add it to your store of runs."""
+    from bumplab.runs.folder_store import FolderStore, load
+    from bumplab.runs.store import cache_folder
+
+    run = load(folder.resolve())
+    run.check()
+    store = FolderStore(cache_folder())
+    if store.get(run.id):
+        raise BumplabError(f"Run {run.id} is in {store.folder} already; nothing was written.")
+    store.lock(run.id)
+    click.echo(f"{store.save(run.record()).folder}")
+
+
+@runs_group.command("pack")
+@click.argument("run_ids", nargs=-1, required=True)
+@click.option("--study", required=True, help="Study that they join, such as 02-training; made where it is not there.")
+def pack_runs(run_ids: tuple[str, ...], study: str) -> None:
+    """Pack runs of your store into a study of the recorded ones (book/runs/STUDY); ids may be shortened."""
+    from bumplab.runs.recording import pack_runs
+
+    pack = pack_runs(map(_get, run_ids), study)
+    click.echo(f"{len(pack.lines)} runs in {pack.folder}")
+
+
+@runs_group.command("diff")
+@click.argument("revision")
+def diff_runs(revision: str) -> None:
+    """Print which recorded runs came (+), went (-) or changed (!) since REVISION of git, and which accuracies moved."""
+    from bumplab.runs.pack import INDEX, parse_index
+    from bumplab.runs.pack_store import PackStore
+    from bumplab.runs.recording import compare_indices
+    from bumplab.runs.store import recorded_folder
+
+    folder = recorded_folder()
+    names = _git(folder, "ls-tree", "-r", "--name-only", "--end-of-options", revision, "--", ".").splitlines()
+    then = []
+    for name in names:
+        if Path(name).name == INDEX:
+            text = _git(folder, "show", "--end-of-options", f"{revision}:./{name}")
+            then += parse_index(f"{revision}:{name}", text.split("\n"))[1].values()
+    for error in PackStore(folder).problems():
+        raise error
+    now = [line for pack in PackStore(folder).packs() for line in pack.lines.values()]
+    for change in compare_indices(then, now):
+        click.echo(change)
 
 
 @runs_group.command("verify")
 @click.argument("run_ids", nargs=-1)
 def verify_runs(run_ids: tuple[str, ...]) -> None:
-    """Check every file of the runs (all by default) and compute their accuracies again from what they kept."""
-    from bumplab.runs.store import iter_runs, verify
+    """Check all that runs kept (every run by default) and compute their accuracies again from it."""
+    from bumplab.runs.store import stores, verify
 
-    ids: dict[str, list[str]] = {"proved": [], "refuted": [], "not provable": []}
-    for folder in [_folder(run_id) for run_id in run_ids] or list(iter_runs()):
-        proof = verify(folder)
-        ids[proof.verdict].append(proof.id)
-        click.echo(f"{proof.verdict:12}  {proof.id}  {proof.reason}")
-    for verdict, names in ids.items():
-        listed = f": {', '.join(names)}" if names and verdict != "proved" else ""
-        click.echo(f"{len(names)} {verdict}{listed}")
-    sys.exit(1 if ids["refuted"] else 0)
+    verdicts: dict[str, list[str]] = {"proved": [], "refuted": [], "not provable": []}
+    places = [_locate(run_id) for run_id in run_ids] or [(store, id) for store in stores() for id in store.ids()]
+    for store, id in places:
+        proof = verify(store, id)
+        verdicts[proof.verdict].append(id)
+        click.echo(f"{proof.verdict:12}  {id}  {proof.reason}")
+    problems = [] if run_ids else [error for store in stores() for error in store.problems()]
+    for error in problems:
+        click.echo(f"Error: {error}", err=True)
+    for verdict, ids in verdicts.items():
+        names = f": {', '.join(ids)}" if ids and verdict != "proved" else ""
+        click.echo(f"{len(ids)} {verdict}{names}")
+    sys.exit(1 if verdicts["refuted"] or problems else 0)
 
 
 @runs_group.command("record")
@@ -77,33 +147,43 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
 @device_option
 @precision_option
 def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) -> None:
-    """Train every run that the book's plan names (book/runs/plan.json) into book/runs; finished ones are kept."""
+    """Train every run that a chapter's study asks for, and pack it into book/runs; what is recorded is kept."""
+    from bumplab.chapters.studies import all_studies
+    from bumplab.runs.recording import record_studies
     from bumplab.runs.store import recorded_folder
-    from bumplab.runs.sweep import record_plan
 
-    outcomes = record_plan(retrain, jobs, device, precision)
+    outcomes = record_studies(all_studies(), retrain, jobs, device, precision)
     failed = sum(outcome["status"] == "failed" for outcome in outcomes.values())
     click.echo(f"{len(outcomes) - failed} runs recorded in {recorded_folder()}.")
     sys.exit(1 if failed else 0)
 
 
-def format_run(run: Run) -> str:
-    """Return one line about a run: id, world, what it predicts, seed, accuracies, seconds and device."""
-    world, accuracy = run.settings.world, run.accuracy
-    splits = ", ".join(f"{split} {rates['joint']:.3f}" for split, rates in accuracy.items())
-    return (
-        f"{run.id}  {world.kind} {world.size}, predicts {run.settings.diffusion.prediction_type}, "
-        f"seed {run.settings.seed}: "
-        f"accuracy {splits}; {run.provenance['seconds']:.1f} s on {run.provenance['device']}"
-    )
+def _git(folder: Path, *words: str) -> str:
+    """Return what git prints when it is called in a folder."""
+    try:
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+    except FileNotFoundError:
+        raise BumplabError(f"There is no git here, or no folder {folder}: runs diff needs a clone.") from None
+    except subprocess.CalledProcessError as error:
+        raise BumplabError(f"git cannot read that revision: {error.stderr.strip().splitlines()[0]}.") from None
 
 
-def _folder(run_id: str) -> Path:
-    from bumplab.runs.store import iter_runs
+def _locate(run_id: str) -> tuple[PackStore | FolderStore, str]:
+    """Return the store and whole id of the one run whose id starts like this; recorded ones go first."""
+    from bumplab.runs.store import stores
 
-    by_id = {folder.name: folder for folder in reversed(list(iter_runs())) if folder.name.startswith(run_id)}
-    if len(by_id) != 1:
+    places = {id: store for store in reversed(stores()) for id in store.ids() if id.startswith(run_id)}
+    if len(places) != 1:
+        problem = next((error for store in stores() for error in store.problems()), None)
+        if problem and not places:
+            raise problem
         raise BumplabError(
-            f"{'More than one run' if by_id else 'No run'} has an id starting with {quote(run_id)}; see 'runs list'."
+            f"{'More than one run' if places else 'No run'} has an id starting with {quote(run_id)}; see 'runs list'."
         )
-    return next(iter(by_id.values()))
+    ((id, store),) = places.items()
+    return store, id
+
+
+def _get(run_id: str) -> Run:
+    store, id = _locate(run_id)
+    return store.get(id)

@@ -23,7 +23,6 @@ def train(
     name: str, assignments: tuple[str, ...], retrain: bool, store: Path, device: str, precision: str, dry_run: bool
 ) -> None:
     """Train one run, or show it if it is known; after an interruption the same command goes on."""
-    from bumplab.cli.runs import format_run
     from bumplab.runs.store import load_or_train
     from bumplab.training.device import pick_device, pick_precision
     from bumplab.training.settings import preset
@@ -34,5 +33,5 @@ def train(
         click.echo(f"{settings.id}\n{json.dumps(settings.model_dump(mode='json'), indent=1)}")
         return
     run = load_or_train(settings, retrain=retrain, store=store, device=device, precision=precision)
-    click.echo(format_run(run))
+    click.echo(run.describe())
     click.echo(f"{run.folder}")

@@ -1,4 +1,8 @@
-from .config import FrozenConfig as FrozenConfig, format_validation_error as format_validation_error
+from .config import (
+    FrozenConfig as FrozenConfig,
+    format_validation_error as format_validation_error,
+    tagged_union as tagged_union,
+)
 from .curves import PowerLaw as PowerLaw, fit_log_log as fit_log_log, level_crossing as level_crossing
 from .errors import BumplabError as BumplabError, quote as quote
 from .files import atomic_write as atomic_write, book_folder as book_folder, check_writable as check_writable

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError
 
 from bumplab.common.errors import BumplabError, quote
 
@@ -102,8 +102,9 @@ class FrozenConfig(BaseModel):
         aliases = self._aliases()
         for name, value in changes.items():
             name = aliases.get(name, name)
-            if isinstance(value, dict) and isinstance(data.get(name), FrozenConfig):
-                value = data[name].replace(**value)
+            old = data.get(name)
+            if isinstance(value, dict) and isinstance(old, FrozenConfig) and not _is_other_kind(value, old):
+                value = old.replace(**value)
             data[name] = value
         return type(self)(**data)
 
@@ -114,6 +115,63 @@ class FrozenConfig(BaseModel):
         for name, field in cls.model_fields.items():
             if field.alias:
                 names[field.alias] = name
-            if isinstance(field.annotation, type) and issubclass(field.annotation, FrozenConfig):
-                names |= field.annotation._aliases()
+            for kind in (field.annotation, *get_args(field.annotation)):
+                kind = get_args(kind)[0] if get_args(kind) else kind  # of a member of a tagged union
+                if isinstance(kind, type) and issubclass(kind, FrozenConfig):
+                    names |= kind._aliases()
         return names
+
+
+def tagged_union(first: type[FrozenConfig], *others: type[FrozenConfig]) -> Any:
+    """Return the type of a group of settings that may be of several families, told apart by their field ``kind``.
+
+    Parameters
+    ----------
+    first : type
+        The family that was there before there were others. Its ``kind`` has a default, which enters no run's name, and
+        is what files without a kind are of.
+    *others : type
+        Their ``kind`` is required: with a default it would enter no name either, and two families with otherwise equal
+        settings would have runs of one name.
+
+    Raises
+    ------
+    BumplabError
+        If a ``kind`` is missing, double, or has a default where it must not.
+
+    Examples
+    --------
+    >>> from typing import Literal
+    >>> class Net(FrozenConfig):
+    ...     kind: Literal["net"] = "net"
+    >>> class Line(FrozenConfig):
+    ...     kind: Literal["line"]
+    >>> class Both(FrozenConfig):
+    ...     model: tagged_union(Net, Line) = Net()
+    >>> Both(model={}).model, Both(model={"kind": "line"}).model
+    (Net(kind='net'), Line(kind='line'))
+    """
+    tags: list[str] = []
+    for family in (first, *others):
+        field = family.model_fields.get("kind")
+        values = get_args(field.annotation) if field else ()
+        if len(values) != 1 or values[0] in tags:
+            raise BumplabError(f"{family.__name__} needs a kind of its own: kind: Literal[...] with one value.")
+        if field.is_required() != (family is not first):
+            raise BumplabError(f"{family.__name__}: the kind has a default in the first family, and in no other.")
+        tags.append(values[0])
+    if not others:
+        return first
+
+    def tag(value: Any) -> Any:
+        return value.get("kind", tags[0]) if isinstance(value, Mapping) else getattr(value, "kind", None)
+
+    members = tuple(Annotated[family, Tag(name)] for family, name in zip((first, *others), tags, strict=True))
+    return Annotated[Union[members], Discriminator(tag)]  # noqa: UP007
+
+
+def _is_other_kind(changes: dict[str, Any], old: FrozenConfig) -> bool:
+    """Return whether changes name another family of a :func:`tagged_union`; they then are its settings in full."""
+    field = type(old).model_fields.get("kind")
+    single = field is not None and len(get_args(field.annotation)) == 1
+    return single and changes.get("kind", old.kind) != old.kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -23,6 +23,8 @@ class UNetSettings(FrozenConfig):
 
     Attributes
     ----------
+    kind : {"unet"}
+        Tells networks of this family from others, see :func:`bumplab.common.config.tagged_union`.
     widths : (int, int, int, int)
         Channels of the stem and of the three down-sampling blocks; the up-sampling blocks have half of the third and
         second, and the first.
@@ -49,6 +51,7 @@ class UNetSettings(FrozenConfig):
     bumplab.common.errors.BumplabError: UNet: 4 heads do not divide the widths (10, 10, 10, 10); use 1, 2 or 4 heads.
     """
 
+    kind: Literal["unet"] = "unet"
     widths: tuple[Width, Width, Width, Width] = (64, 128, 256, 256)
     bottleneck_channels: Width = Field(default=512, alias="middle")
     depth: Annotated[int, Field(ge=1, le=4)] = 2

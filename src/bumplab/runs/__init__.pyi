@@ -1,4 +1,13 @@
-from .bump_family import WEIGHTS_TOLERANCE as WEIGHTS_TOLERANCE, recompute as recompute
+from .bump_family import (
+    BUMPS as BUMPS,
+    WEIGHT_POLICIES as WEIGHT_POLICIES,
+    WEIGHTS_TOLERANCE as WEIGHTS_TOLERANCE,
+    BumpRun as BumpRun,
+    lattice_rows as lattice_rows,
+    make_record as make_record,
+    recompute as recompute,
+    train_record as train_record,
+)
 from .ensembles import load_or_train_ensemble as load_or_train_ensemble
 from .estimate import (
     estimate_ensembles as estimate_ensembles,
@@ -14,6 +23,13 @@ from .executor import (
     num_workers as num_workers,
     run_tasks as run_tasks,
 )
+from .families import (
+    Family as Family,
+    family_of as family_of,
+    make_run as make_run,
+    provenance as provenance,
+    register_family as register_family,
+)
 from .fingerprints import (
     describe_record as describe_record,
     differences as differences,
@@ -22,13 +38,17 @@ from .fingerprints import (
     digest_text as digest_text,
     unite as unite,
 )
+from .folder_store import FolderFiles as FolderFiles, FolderStore as FolderStore, load as load
 from .folders import (
+    ARRAY_FILES as ARRAY_FILES,
+    HISTORY_FILE as HISTORY_FILE,
     Rows as Rows,
     from_folder as from_folder,
     pack_folders as pack_folders,
     to_folder as to_folder,
     with_rows as with_rows,
     without_rows as without_rows,
+    write_files as write_files,
 )
 from .grids import (
     MAX_CELLS as MAX_CELLS,
@@ -46,10 +66,12 @@ from .pack import (
     WEIGHTS as WEIGHTS,
     Pack as Pack,
     old_folder as old_folder,
+    parse_index as parse_index,
     read_header as read_header,
     read_pack as read_pack,
     seal as seal,
 )
+from .pack_store import PackedRun as PackedRun, PackStore as PackStore, study_folders as study_folders
 from .packing import (
     merge as merge,
     staged_folder as staged_folder,
@@ -67,7 +89,13 @@ from .parquet import (
     verdict_block as verdict_block,
     write_table as write_table,
 )
-from .plan import read_plan as read_plan
+from .recording import (
+    compare_indices as compare_indices,
+    complete_record as complete_record,
+    pack_runs as pack_runs,
+    record_studies as record_studies,
+    work_folder as work_folder,
+)
 from .records import (
     DTYPES as DTYPES,
     EMBEDDINGS as EMBEDDINGS,
@@ -75,34 +103,30 @@ from .records import (
     VERDICTS as VERDICTS,
     PackError as PackError,
     Record as Record,
+    StoreError as StoreError,
     leaves as leaves,
     split_name as split_name,
 )
 from .run import (
-    EMBEDDING_FILE as EMBEDDING_FILE,
-    VERDICTS_FILE as VERDICTS_FILE,
-    WEIGHTS_FILE as WEIGHTS_FILE,
+    EMBEDDING_ARRAYS as EMBEDDING_ARRAYS,
+    FINAL_WEIGHTS as FINAL_WEIGHTS,
+    HISTORY as HISTORY,
+    VERDICT_ARRAYS as VERDICT_ARRAYS,
     Run as Run,
-    StoreError as StoreError,
+    Source as Source,
 )
 from .store import (
-    WEIGHT_POLICIES as WEIGHT_POLICIES,
     cache_folder as cache_folder,
     find as find,
-    iter_runs as iter_runs,
-    load as load,
     load_or_train as load_or_train,
-    lock as lock,
     recorded_folder as recorded_folder,
-    save as save,
+    stores as stores,
     verify as verify,
-    work_folder as work_folder,
 )
 from .sweep import (
     Regions as Regions,
     forecast_runs as forecast_runs,
     load_or_train_all as load_or_train_all,
-    record_plan as record_plan,
     sweep_settings as sweep_settings,
 )
 from .tables import lists_as_json as lists_as_json, make_table as make_table

@@ -10,8 +10,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from bumplab.common.errors import BumplabError
-from bumplab.runs.run import Run, StoreError
-from bumplab.runs.store import find, lock, save, work_folder
+from bumplab.runs.bump_family import make_record
+from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.records import StoreError
+from bumplab.runs.run import Run
+from bumplab.runs.store import find
 from bumplab.training.checkpoints import init_or_resume
 from bumplab.training.device import pick_device, pick_precision
 from bumplab.training.ensembles import ENSEMBLE_CHECKPOINT_SECONDS, Ensemble
@@ -58,7 +61,7 @@ def load_or_train_ensemble(
         todo = []
         for each in settings:
             try:
-                locks.enter_context(FileLock(lock(each, store), timeout=0))
+                locks.enter_context(FileLock(FolderStore(store).lock(each.id), timeout=0))
                 if known := find(each, store):  # another process was faster
                     found[each.id] = known
                 else:
@@ -76,7 +79,7 @@ def _train_all(
     """Train all of them together; where that takes more memory than there is, in two halves."""
     if len(settings) < 2:
         return {}
-    folders = [work_folder(each, store) for each in settings]
+    folders = [FolderStore(store).work_folder(each.id) for each in settings]
     try:
         return _train_at_once(settings, folders, store, device, precision, progress)
     except torch.OutOfMemoryError:
@@ -102,7 +105,8 @@ def _train_at_once(
         ensemble = Ensemble(states)
         run_loop(states, places, ensemble.steps(), ensemble.measure, progress, ENSEMBLE_CHECKPOINT_SECONDS)
         found |= {state.settings.id: BumplabError(state.error) for state in states if state.error}
-        well = [state for state in states if not state.error]
-        for state, evaluations in zip(well, ensemble.evaluate(well, MAX_EVALUATIONS), strict=True):
-            found[state.settings.id] = save(state, store, evaluations)
+        well = [(state, folder) for state, folder in zip(states, places, strict=True) if not state.error]
+        results = ensemble.evaluate([state for state, _ in well], MAX_EVALUATIONS)
+        for (state, folder), evaluations in zip(well, results, strict=True):
+            found[state.settings.id] = FolderStore(store).save(make_record(state, evaluations, folder))
     return found

@@ -29,8 +29,9 @@ from bumplab.runs.pack import Pack
 from bumplab.runs.packing import staged_folder, tensor_bytes, write_pack
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record
 
-_HISTORY, _FINAL = "history.json", "weights.safetensors"
-_ARRAYS = {VERDICTS: "verdicts.safetensors", EMBEDDINGS: "code.safetensors"}
+HISTORY_FILE, _FINAL = "history.json", "weights.safetensors"
+#: The file that holds arrays of each kind.
+ARRAY_FILES = {VERDICTS: "verdicts.safetensors", EMBEDDINGS: "code.safetensors"}
 #: Gives the rows of the data set that a run's verdicts are about, from its settings: part -> rows.
 Rows = Callable[[dict[str, Any]], dict[str, np.ndarray]]
 
@@ -58,8 +59,8 @@ def from_folder(folder: Path) -> Record:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != digest:
                 raise PackError(f"{path} is not the file that was recorded.")
-            kind = next((kind for kind, file in _ARRAYS.items() if file == name), None)
-            if name == _HISTORY:
+            kind = next((kind for kind, file in ARRAY_FILES.items() if file == name), None)
+            if name == HISTORY_FILE:
                 curves = json.loads(data)
             elif kind:
                 arrays |= {f"{kind}/{tensor}": array for tensor, array in load(data).items()}
@@ -88,15 +89,27 @@ def to_folder(record: Record, folder: Path) -> None:
     folder = Path(folder)
     if folder.exists():
         raise PackError(f"{folder} is there already; nothing was written.")
+    with staged_folder(folder) as part:
+        write_files(record, part)
+
+
+def write_files(record: Record, folder: Path) -> None:
+    """Write the files of a run into a folder that is there and empty.
+
+    Raises
+    ------
+    PackError
+        If weights have the name of another file.
+    """
     names = ["weights", *sorted(record.weights.keys() - {"weights"})]
-    contents = {_HISTORY: json.dumps(record.curves, separators=(",", ":")).encode()}
-    tensors: dict[str, dict[str, np.ndarray]] = {_ARRAYS[VERDICTS]: {}, _FINAL: {}, _ARRAYS[EMBEDDINGS]: {}}
+    contents = {HISTORY_FILE: json.dumps(record.curves, separators=(",", ":")).encode()}
+    tensors: dict[str, dict[str, np.ndarray]] = {ARRAY_FILES[VERDICTS]: {}, _FINAL: {}, ARRAY_FILES[EMBEDDINGS]: {}}
     for name, array in record.arrays.items():
         kind, _, rest = name.partition("/")
-        tensors[_ARRAYS[kind]][rest] = array
+        tensors[ARRAY_FILES[kind]][rest] = array
     for name in names:
         file = f"{name}.safetensors"
-        if file in _ARRAYS.values():
+        if file in ARRAY_FILES.values():
             raise PackError(f"Weights of run {record.id} are called {name!r}, which is the name of another file.")
         tensors[file] = record.weights.get(name, {})
     for file, arrays in tensors.items():
@@ -109,10 +122,9 @@ def to_folder(record: Record, folder: Path) -> None:
         "provenance": record.provenance,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
     }
-    with staged_folder(folder) as part:
-        for name, data in contents.items():
-            (part / name).write_bytes(data)
-        (part / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 
 
 def with_rows(record: Record, rows: dict[str, np.ndarray]) -> Record:

@@ -202,7 +202,7 @@ def _unseal(text: str, fields: dict[str, type], where: str) -> dict[str, Any]:
     return content
 
 
-def read_header(path: Path, text: str) -> dict[str, Any]:
+def read_header(path: Path | str, text: str) -> dict[str, Any]:
     """Return what the first line of an index says: format, version, study and number of runs."""
     try:
         header = json.loads(text)
@@ -235,6 +235,12 @@ def read_pack(folder: Path) -> Pack:
         raise PackError(f"{folder} is not a pack of runs: it has no {INDEX}.{rest}") from None
     except (OSError, UnicodeDecodeError):
         raise PackError(f"{path} cannot be read or is no text.") from None
+    header, lines = parse_index(path, texts)
+    return Pack(folder, header["study"], lines)
+
+
+def parse_index(path: Path | str, texts: list[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return header and lines of an index, given its text parted at every end of a line; `path` is for errors."""
     header = read_header(path, texts[0])
     if texts.pop() != "" or len(texts) - 1 != header["runs"]:
         raise PackError(f"{path} is cut short or was added to: {len(texts) - 1} whole lines for {header['runs']} runs.")
@@ -248,7 +254,7 @@ def read_pack(folder: Path) -> Pack:
         if id < last:
             raise PackError(f"{path}, line {number}, is out of order: run {id} after {last}.")
         lines[id], last = line, id
-    return Pack(folder, header["study"], lines)
+    return header, lines
 
 
 def old_folder(folder: Path) -> Path:

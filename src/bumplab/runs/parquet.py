@@ -22,7 +22,7 @@ from bumplab.runs.records import PackError, leaves
 ROWS_PER_GROUP = 8192
 #: Measured on 1,012 runs with 1.3 million verdicts: levels above 9 gain less than 2 %.
 COMPRESSION = {"compression": "zstd", "compression_level": 9}
-_GROUPS_IN_MEMORY = 4
+_GROUPS_IN_MEMORY = 32
 
 
 @dataclass(frozen=True)

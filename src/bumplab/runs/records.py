@@ -31,7 +31,11 @@ _PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _DEPTH = 16
 
 
-class PackError(BumplabError):
+class StoreError(BumplabError):
+    """A run in a store is missing, damaged, foreign or of other settings."""
+
+
+class PackError(StoreError):
     """Recorded runs are missing, damaged, foreign, of a newer format, or contradict each other."""
 
 

@@ -1,128 +1,124 @@
-"""One finished run, and what can be asked of it."""
+"""One finished run of any family, wherever it lies."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 
-from bumplab.analysis.accuracy import CATEGORIES, Evaluation
-from bumplab.analysis.detection import Detections
-from bumplab.common.errors import BumplabError
-from bumplab.models.unet import UNet
-from bumplab.training.checkpoints import snapshot_name
-from bumplab.training.outcomes import MAX_EVALUATIONS, evaluate_final, layer_embedding
-from bumplab.training.settings import Settings
+from bumplab.common import histories
+from bumplab.common.run_settings import RunSettings
+from bumplab.runs.records import Record
 
-WEIGHTS_FILE, VERDICTS_FILE, EMBEDDING_FILE = "weights.safetensors", "verdicts.safetensors", "code.safetensors"
+#: What a run may keep beside its snapshots, as :attr:`Run.kept` names it.
+HISTORY, VERDICT_ARRAYS, EMBEDDING_ARRAYS, FINAL_WEIGHTS = "history", "verdicts", "embeddings", "weights"
 
 
-class StoreError(BumplabError):
-    """A file in the store is missing, damaged, foreign or of other settings."""
+class Source(Protocol):
+    """Where a run's curves, arrays and weights lie. Nothing is handed out that does not match its digest."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder, or that of its study."""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """``history``, ``verdicts``, ``embeddings``, ``weights`` and names of snapshots: what is there."""
+
+    def curves(self) -> dict[str, list]:
+        """Return the curves by their names."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays by their full names."""
+
+    def weights(self, stem: str) -> dict[str, np.ndarray]:
+        """Return the weights of a snapshot: parameter to array."""
+
+    def check(self) -> None:
+        """Raise :class:`~bumplab.runs.records.StoreError` unless all that is kept is as recorded."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run. Curves, arrays and weights are read when asked for.
 
     Attributes
     ----------
-    folder : Path
-    settings : Settings
-    accuracy : dict
-        ``seen`` and, where the world has any, ``unseen``: shares after training, see
-        :meth:`bumplab.analysis.accuracy.Evaluation.to_record`.
+    settings : RunSettings
+    scalars : dict
+        Numbers at the end of training: part to name to number.
     provenance : dict
-        Versions, device, precision, threads, how many runs trained as one, seconds of training for each, and date.
+        Versions, device, precision, threads, seconds of training, date.
+    source : Source
     """
 
-    folder: Path
-    settings: Settings
-    accuracy: dict[str, dict[str, float]]
+    settings: RunSettings
+    scalars: dict[str, Any]
     provenance: dict[str, Any]
-    files: dict[str, str]
+    source: Source = field(repr=False)
 
     @property
     def id(self) -> str:
         """Name of the run."""
         return self.settings.id
 
-    @cached_property
-    def history(self) -> dict[str, list]:
-        """Loss and accuracy through training, see :class:`bumplab.training.state.TrainState`."""
-        return json.loads(self._read("history.json"))
+    @property
+    def folder(self) -> Path:
+        """The run's own folder, or that of the study in which it is packed."""
+        return self.source.folder
 
     @property
-    def snapshots(self) -> list[int]:
-        """Steps for which weights were kept."""
-        return [step for step in self.settings.training.snapshots if self._weights(step) in self.files]
-
-    def model(self, step: int | None = None, device: str | torch.device = "cpu") -> UNet:
-        """Return the network with its final weights, or with those after `step`, ready for use."""
-        if step is not None and step not in self.snapshots:
-            raise BumplabError(f"Run {self.id} kept no weights after step {step}; it has {self.snapshots or 'none'}.")
-        name = self._weights(step)
-        if name not in self.files:
-            raise StoreError(f"Run {self.id} was recorded without its weights; retrain=True trains it again.")
-        model = UNet(self.settings.model)
-        try:
-            model.load_state_dict(load_tensors(self._read(name)))
-        except (RuntimeError, SafetensorError):
-            raise StoreError(f"{self.folder / name} does not fit the network of its settings.") from None
-        return model.to(device).eval().requires_grad_(False)
-
-    def _weights(self, step: int | None) -> str:
-        return WEIGHTS_FILE if step in (None, self.settings.training.steps) else snapshot_name(step)
+    def kept(self) -> frozenset[str]:
+        """``history``, ``verdicts``, ``embeddings``, ``weights`` and names of snapshots: what is there."""
+        return self.source.kept
 
     @cached_property
-    def evaluations(self) -> dict[str, Evaluation]:
-        """What the trained network drew for the conditions ``seen`` in training and, where there are any, ``unseen``.
+    def curves(self) -> dict[str, list]:
+        """Rows through training by the name of the curve, see :class:`bumplab.runs.records.Record`."""
+        return self.source.curves()
 
-        As recorded, centres to a thousandth of their error; runs recorded without it draw again from their weights.
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays by their full names, see :class:`bumplab.runs.records.Record`."""
+        return self.source.arrays()
+
+    def weights(self, stem: str = FINAL_WEIGHTS) -> dict[str, np.ndarray]:
+        """Return the weights at the end, or those of another snapshot: parameter to array."""
+        return self.source.weights(stem)
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return steps and values of one quantity through training.
+
+        See :func:`bumplab.common.histories.curve`: ``run.curve("unseen.joint")``, ``run.curve("loss")``.
         """
-        if VERDICTS_FILE not in self.files:
-            return evaluate_final(self.model(), self.settings)
-        tensors, world = load_tensors(self._read(VERDICTS_FILE)), self.settings.world
-        found = {}
-        for part, mu in world.condition_splits(MAX_EVALUATIONS).items():
-            error, verdict = tensors[f"{part}/error"].float(), tensors[f"{part}/code"].long()
-            count, axis = verdict // len(CATEGORIES), verdict % len(CATEGORIES)
-            centre = mu + error
-            if world.periodic:
-                centre = centre.remainder(world.size)
-            found[part] = Evaluation(world, mu, Detections(count, centre), error, axis)
-        return found
+        return histories.curve({"loss": [], "accuracy": [], **self.curves}, name)
 
-    def embedding(self, moment: str) -> np.ndarray:
-        """Return what layer 4 says, at a moment, of each condition whose centre is in the window.
+    def measurements(self, part: str) -> tuple[np.ndarray, list[dict[str, float]]]:
+        """Return steps, and all that was measured on a part; see :func:`bumplab.common.histories.measurements`."""
+        return histories.measurements({"loss": [], "accuracy": [], **self.curves}, part)
 
-        See :func:`~bumplab.training.outcomes.layer_embedding`.
+    def record(self) -> Record:
+        """Return everything of the run as plain data."""
+        stems = sorted(self.kept - {HISTORY, VERDICT_ARRAYS, EMBEDDING_ARRAYS})
+        return Record(
+            id=self.id,
+            settings=self.settings.to_record(),
+            trainer=self.settings.trainer_version,
+            scalars=self.scalars,
+            provenance=self.provenance,
+            curves=self.curves,
+            arrays=self.arrays,
+            weights={stem: self.weights(stem) for stem in stems},
+        )
 
-        As recorded, in half precision; runs recorded without it are asked again.
-        """
-        if EMBEDDING_FILE in self.files and moment in (kept := load_tensors(self._read(EMBEDDING_FILE))):
-            return kept[moment].float().numpy()
-        return layer_embedding(self.model(), self.settings, moment)
+    def check(self) -> None:
+        """Raise :class:`~bumplab.runs.records.StoreError` unless all that is kept is as recorded."""
+        self.source.check()
 
-    def _read(self, name: str) -> bytes:
-        path = self.folder / name
-        try:
-            content = path.read_bytes()
-        except OSError:
-            raise StoreError(f"{path} is missing; train the run again with retrain=True.") from None
-        if hashlib.sha256(content).hexdigest() != self.files.get(name):
-            raise StoreError(f"{path} is not the file that was recorded; train the run again with retrain=True.")
-        return content
-
-    def check_files(self) -> None:
-        """Raise :class:`StoreError` unless every file of the run is there and as recorded."""
-        for name in self.files:
-            self._read(name)
+    def describe(self) -> str:
+        """Return one line about the run."""
+        numbers = ", ".join(f"{name} {value}" for name, value in self.scalars.items())
+        return f"{self.id}  {self.settings.family}: {numbers}"

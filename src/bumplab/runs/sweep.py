@@ -17,9 +17,10 @@ from bumplab.common.parsing import flatten
 from bumplab.runs.ensembles import load_or_train_ensemble
 from bumplab.runs.estimate import estimate_ensembles, estimate_seconds, format_estimate
 from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
-from bumplab.runs.plan import read_plan
-from bumplab.runs.run import Run, StoreError
-from bumplab.runs.store import cache_folder, find, load, load_or_train, recorded_folder
+from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.records import StoreError
+from bumplab.runs.run import Run
+from bumplab.runs.store import cache_folder, find, load_or_train
 from bumplab.runs.tables import lists_as_json, make_table
 from bumplab.training.device import device_name, pick_device, pick_precision
 from bumplab.training.ensembles import groups, is_worthwhile
@@ -136,41 +137,8 @@ def load_or_train_all(settings: Iterable[Settings], retrain: bool = False, devic
         failed = dict(table.loc[table["status"] == "failed", ["id", "error"]].to_numpy())
     if failed:
         raise BumplabError(f"{len(failed)} of {len(wanted)} runs failed; the first one: {next(iter(failed.values()))}")
-    runs = {each: load(store / name) if retrain else find(each) for name, each in wanted.items()}
+    runs = {each: FolderStore(store).get(name) if retrain else find(each) for name, each in wanted.items()}
     return {each: run for each, run in runs.items() if run}
-
-
-def record_plan(
-    retrain: bool = False, jobs: int | None = None, device: str = "auto", precision: str = "auto"
-) -> dict[str, Outcome]:
-    """Train the runs that the book records and that are not there, each with the weights that the plan keeps.
-
-    Parameters
-    ----------
-    retrain : bool
-        Train again what is there.
-    jobs, device, precision
-        See :func:`sweep_settings`.
-
-    Returns
-    -------
-    dict
-        Id to outcome.
-
-    Raises
-    ------
-    BumplabError
-        If the plan cannot be read or a recorded run is damaged.
-    """
-    store, planned = recorded_folder(), {each.id: (each, weights) for each, weights in read_plan().items()}
-    known = {}
-    for name in planned:
-        if (store / name).is_dir() and not retrain:
-            found = load(store / name)
-            found.check_files()
-            known[name] = _outcome(found, "known", {})
-    work = partial(_record, store=store, device=device, precision=precision)
-    return run_tasks(work, planned, known, num_workers(jobs, device), unit="run")
 
 
 def _record(cell: tuple[Settings, str], store: Path, device: str, precision: str) -> Outcome:

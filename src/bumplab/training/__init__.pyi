@@ -42,7 +42,7 @@ from .outcomes import (
     measure as measure,
 )
 from .presets import PRESETS as PRESETS
-from .settings import Settings as Settings, Steps as Steps, Training as Training, preset as preset
+from .settings import Model as Model, Settings as Settings, Steps as Steps, Training as Training, preset as preset
 from .state import (
     Interrupted as Interrupted,
     TrainState as TrainState,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from bumplab.common.config import FrozenConfig
+from bumplab.common.config import FrozenConfig, tagged_union
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.run_settings import FIRST_FAMILY, RunSettings
 from bumplab.diffusion.process import Diffusion
@@ -106,6 +106,10 @@ class Training(FrozenConfig):
         return self.replace(steps=steps, evaluate_every=every, evaluate_on=evaluate_on, **changes)
 
 
+#: Settings of the families of networks: a later one joins here.
+Model = tagged_union(UNetSettings)
+
+
 class Settings(RunSettings):
     """Everything that decides what a run of bumps becomes.
 
@@ -128,10 +132,11 @@ class Settings(RunSettings):
     family: ClassVar[str] = FIRST_FAMILY
     trainer_version: ClassVar[int] = 1
     #: 53 runs were recorded before a random subset could be drawn from a region; None draws from the whole lattice.
-    later_fields: ClassVar[frozenset[str]] = frozenset({"world.thinned"})
+    #: All of them were recorded before there was a second kind of networks.
+    later_fields: ClassVar[frozenset[str]] = frozenset({"world.thinned", "model.kind"})
 
     world: BumpWorld = BumpWorld()
-    model: UNetSettings = UNetSettings()
+    model: Model = UNetSettings()
     diffusion: Diffusion = Diffusion()
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -1,0 +1,146 @@
+"""Recorded runs of the book: train what the chapters ask for, pack it, and put packs together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from bumplab.common.errors import BumplabError
+from bumplab.runs.executor import Outcome, num_workers, run_tasks
+from bumplab.runs.families import family_of
+from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.folders import with_rows
+from bumplab.runs.pack import INDEX, Pack, read_pack
+from bumplab.runs.pack_store import PackStore
+from bumplab.runs.packing import write_pack
+from bumplab.runs.records import Record
+from bumplab.runs.run import Run
+from bumplab.runs.store import load_or_train, recorded_folder
+from bumplab.training.settings import Settings
+
+
+def work_folder() -> Path:
+    """Return the folder in which runs are trained before they are packed: ``_build/runs`` beside the book."""
+    return recorded_folder().parent.parent / "_build" / "runs"
+
+
+def record_studies(
+    studies: Mapping[str, Mapping[Settings, str]],
+    retrain: bool = False,
+    jobs: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> dict[str, Outcome]:
+    """Train the runs that studies ask for and that no study holds, and pack them.
+
+    Parameters
+    ----------
+    studies : mapping
+        Name of a study to its runs, settings to what is kept of the weights: what
+        :func:`bumplab.chapters.studies.all_studies` reads from the chapters.
+    retrain : bool
+        Train again what is there; the new runs take the places of the old ones.
+    jobs, device, precision
+        See :func:`bumplab.runs.sweep.sweep_settings`.
+
+    Returns
+    -------
+    dict
+        Id to outcome. Runs that failed do not keep the others from being packed.
+
+    Raises
+    ------
+    BumplabError
+        If a pack or a recorded run is damaged.
+    """
+    recorded = PackStore(recorded_folder())
+    for error in recorded.problems():
+        raise error
+    recorded_ids = set(recorded.ids())
+    cells = {settings.id: (settings, kept) for study in studies.values() for settings, kept in study.items()}
+    known: dict[str, Outcome] = {}
+    for id in cells.keys() & recorded_ids if not retrain else ():
+        run = recorded.get(id)
+        if run:
+            run.check()
+        known[id] = {"status": "known"}
+    work = partial(_train, store=work_folder(), retrain=retrain, device=device, precision=precision)
+    outcomes = run_tasks(work, cells, known, num_workers(jobs, device), unit="run")
+    for name, study in studies.items():
+        trained = [settings.id for settings in study if outcomes[settings.id]["status"] == "trained"]
+        fresh = [run for id in trained if (run := FolderStore(work_folder()).get(id))]
+        if fresh:
+            pack_runs(fresh, name, replace=retrain)
+    return outcomes
+
+
+def pack_runs(runs: Iterable[Run], study: str, replace: bool = False) -> Pack:
+    """Add runs to a study of the recorded ones, which is made where it is not there; compare all of it on the way.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        Each is read whole.
+    study : str
+        Name of the study and its folder.
+    replace : bool
+        Let a run take the place of one with the same id but other numbers.
+
+    Raises
+    ------
+    BumplabError
+        If a run contradicts the one that is there, or one in another study; everything stays as it was then.
+    """
+    if not study or Path(study).name != study or study.startswith("."):
+        raise BumplabError(f"A study is named like the folder that it lies in, such as 02-training; got {study!r}.")
+    store = PackStore(recorded_folder())
+    records = [complete_record(run) for run in runs]
+    folder = store.folder / study
+    old = read_pack(folder) if (folder / INDEX).exists() else None
+    fresh = {record.id for record in records}
+    kept = [old.record(id) for id in old.lines if not (replace and id in fresh)] if old else []
+    for pack in store.packs():
+        if pack.folder != folder and (both := sorted(fresh & pack.lines.keys())):
+            raise BumplabError(f"Run {both[0]} is in study {pack.folder.name} already; nothing was written.")
+    return write_pack(folder, study, [*records, *kept])
+
+
+def complete_record(run: Run) -> Record:
+    """Return a run as a record whose verdicts say which rows of the data set they are about."""
+    family = family_of(run.settings)
+    return with_rows(run.record(), dict(family.rows(run.settings))) if family.rows else run.record()
+
+
+def _train(cell: tuple[Settings, str], store: Path, retrain: bool, device: str, precision: str) -> Outcome:
+    settings, weights = cell
+    ready = None if retrain else FolderStore(store).get(settings.id)
+    if ready is None:
+        load_or_train(settings, True, store, device, precision, False, weights)
+    return {"status": "trained"}
+
+
+def compare_indices(then: Sequence[dict], now: Sequence[dict]) -> list[str]:
+    """Return one line for each run that came, went, or has other numbers, given lines of indices.
+
+    See :func:`bumplab.runs.fingerprints.describe_record`.
+    """
+    before, after = ({line["id"]: line for line in lines} for lines in (then, now))
+    changes = [f"- {id}" for id in sorted(before.keys() - after.keys())]
+    changes += [f"+ {id}" for id in sorted(after.keys() - before.keys())]
+    for id in sorted(before.keys() & after.keys()):
+        was, now_is = before[id]["scalars"], after[id]["scalars"]
+        moved = [
+            f"{part}.{name} {was[part][name]} -> {value}"
+            for part, values in now_is.items()
+            for name, value in values.items()
+            if was.get(part, {}).get(name) not in (value, None)
+        ]
+        others = [
+            kind
+            for kind in ("settings", "trainer", "provenance", "curves", "arrays", "weights")
+            if before[id][kind] != after[id][kind]
+        ]
+        if moved or others or was != now_is:
+            changes.append(f"! {id}  " + ", ".join([*moved, *others] or ["scalars"]))
+    return changes
