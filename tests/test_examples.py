@@ -33,6 +33,7 @@ def without_examples():
     return sorted(
         f"{name}.{node.name}"
         for name in MODULES
+        if "._" not in name
         for node in ast.parse((SOURCE.parent / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")).body
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name[0] != "_"
         if ">>>" not in (ast.get_docstring(node) or "")

@@ -60,7 +60,7 @@ def test_the_console_script_is_the_command_line():
 def modules(package):
     """Return each module of a package, folders inside of it included, by its dotted name."""
     folder = SOURCE / package
-    paths = [path for path in folder.rglob("*.py") if path.name != "__init__.py"]
+    paths = [path for path in folder.rglob("*.py") if path.name[0] != "_"]
     return {".".join(path.relative_to(folder).with_suffix("").parts): path for path in paths}
 
 

@@ -87,7 +87,7 @@ def sweep_settings(
         On Ctrl-C; the same call goes on.
     """
     wanted = {each.id: each for each in settings}
-    parts: Regions = {name: part for name, where in (regions or {}).items() if (part := parse_region(where))}
+    parts: dict[str, Any] = {name: parse_region(where) for name, where in (regions or {}).items()}
     store, out = Path(store or cache_folder()).absolute(), out and Path(out)
     with dask_client(dask) as client:
         here = ("auto", "auto") if client else (device, precision)  # workers may have what this computer lacks
