@@ -94,6 +94,7 @@ def scatter3d(
     colours = np.asarray(colours, dtype=float)
     if colours.shape not in ((n, 3), (moments, n, 3)) or not ((colours >= 0) & (colours <= 1)).all():
         raise BumplabError(f"Colours come as (n, 3) or (f, n, 3), from 0 to 1; got shape {colours.shape}.")
+    x, y, z = axes
     path = _mesh(mu, world) if mesh else np.empty(0, dtype=np.int32)
     return PointCloud(frames, captions, mu, _uint8(colours), path, key, title, axes, view, stills, seconds)
 
