@@ -55,7 +55,7 @@ lint: $(READY) ## check style, types, imports, the code of chapters, and that no
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=src $(BIN)/lint-imports
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m book._tools.lint_notebooks
 	$(BIN)/python -m book._tools.check_paths
 
