@@ -49,7 +49,7 @@ def one_sentence(error):
 
 def finished(store):
     """Return which file each finished run is: a run that is made again has another one."""
-    stats = {path.parent.name: path.stat() for path in store.glob("*/run.json") if ".part" not in str(path)}
+    stats = {path.parent.name: path.stat() for path in store.glob("[!.]*/run.json") if ".part" not in str(path)}
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 

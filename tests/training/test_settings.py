@@ -39,7 +39,7 @@ def leaves(model, prefix=()):
         value = getattr(model, name)
         if isinstance(value, FrozenConfig):
             yield from leaves(value, (*prefix, name))
-        else:
+        elif (*prefix, name) != ("model", "kind"):  # there is one family of networks
             yield (*prefix, name), value
 
 

@@ -141,15 +141,9 @@ def tagged_union(first: type[FrozenConfig], *others: type[FrozenConfig]) -> Any:
 
     Examples
     --------
-    >>> from typing import Literal
-    >>> class Net(FrozenConfig):
-    ...     kind: Literal["net"] = "net"
-    >>> class Line(FrozenConfig):
-    ...     kind: Literal["line"]
-    >>> class Both(FrozenConfig):
-    ...     model: tagged_union(Net, Line) = Net()
-    >>> Both(model={}).model, Both(model={"kind": "line"}).model
-    (Net(kind='net'), Line(kind='line'))
+    >>> tagged_union(FrozenConfig)
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: FrozenConfig needs a kind of its own: kind: Literal[...] with one value.
     """
     tags: list[str] = []
     for family in (first, *others):
