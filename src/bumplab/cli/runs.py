@@ -39,7 +39,8 @@ def list_runs() -> None:
             damaged += 1
         for id in store.ids():
             try:
-                click.echo(f"{label:8}  {store.get(id).describe()}")
+                if run := store.get(id):
+                    click.echo(f"{label:8}  {run.describe()}")
             except StoreError as error:
                 click.echo(f"Error: {error}", err=True)
                 damaged += 1
@@ -186,4 +187,6 @@ def _locate(run_id: str) -> tuple[PackStore | FolderStore, str]:
 
 def _get(run_id: str) -> Run:
     store, id = _locate(run_id)
-    return store.get(id)
+    if run := store.get(id):
+        return run
+    raise BumplabError(f"Run {id} has gone from {store.folder} meanwhile.")

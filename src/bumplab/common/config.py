@@ -149,7 +149,7 @@ def tagged_union(first: type[FrozenConfig], *others: type[FrozenConfig]) -> Any:
     for family in (first, *others):
         field = family.model_fields.get("kind")
         values = get_args(field.annotation) if field else ()
-        if len(values) != 1 or values[0] in tags:
+        if field is None or len(values) != 1 or values[0] in tags:
             raise BumplabError(f"{family.__name__} needs a kind of its own: kind: Literal[...] with one value.")
         if field.is_required() != (family is not first):
             raise BumplabError(f"{family.__name__}: the kind has a default in the first family, and in no other.")
@@ -168,4 +168,5 @@ def _is_other_kind(changes: dict[str, Any], old: FrozenConfig) -> bool:
     """Return whether changes name another family of a :func:`tagged_union`; they then are its settings in full."""
     field = type(old).model_fields.get("kind")
     single = field is not None and len(get_args(field.annotation)) == 1
-    return single and changes.get("kind", old.kind) != old.kind
+    kind = getattr(old, "kind", None)
+    return single and changes.get("kind", kind) != kind

@@ -147,7 +147,8 @@ class FolderStore:
 
         At any moment the old run is there, or the new one, or the checkpoint from which training goes on.
         """
-        with staged_folder(self.folder / record.id) as part:
+        work = self.work_folder(record.id)
+        with staged_folder(self.folder / record.id, work / "finished") as part:
             write_files(record, part)
-        shutil.rmtree(self.work_folder(record.id), ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         return load(self.folder / record.id)

@@ -139,9 +139,12 @@ def tensor_bytes(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 @contextlib.contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder` that takes its place, whole and on the disk, unless an error comes."""
-    part, old = folder.with_name(f".{folder.name}.{os.getpid()}"), old_folder(folder)
+def staged_folder(folder: Path, part: Path | None = None) -> Iterator[Path]:
+    """Yield a new folder that takes the place of `folder`, whole and on the disk, unless an error comes.
+
+    It is `part`, on the same disk, or else one beside `folder`.
+    """
+    part, old = part or folder.with_name(f".{folder.name}.{os.getpid()}"), old_folder(folder)
     shutil.rmtree(part, ignore_errors=True)
     try:
         try:

@@ -23,22 +23,28 @@ class Source(Protocol):
     @property
     def folder(self) -> Path:
         """The run's own folder, or that of its study."""
+        ...
 
     @property
     def kept(self) -> frozenset[str]:
         """``history``, ``verdicts``, ``embeddings``, ``weights`` and names of snapshots: what is there."""
+        ...
 
     def curves(self) -> dict[str, list]:
         """Return the curves by their names."""
+        ...
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by their full names."""
+        ...
 
     def weights(self, stem: str) -> dict[str, np.ndarray]:
         """Return the weights of a snapshot: parameter to array."""
+        ...
 
     def check(self) -> None:
         """Raise :class:`~bumplab.runs.records.StoreError` unless all that is kept is as recorded."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def _known(wanted: Mapping[str, Settings], store: Path, regions: Regions) -> dic
     return known
 
 
-def _outcome(found: Run, status: str, regions: Regions) -> Outcome:
+def _outcome(found: Any, status: str, regions: Regions) -> Outcome:
     provenance = {name: found.provenance[name] for name in ("device", "precision", "threads", "seconds")}
     columns = flatten(found.accuracy)
     whole: Any = concatenate(found.evaluations.values()) if regions else None

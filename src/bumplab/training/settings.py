@@ -136,7 +136,7 @@ class Settings(RunSettings):
     later_fields: ClassVar[frozenset[str]] = frozenset({"world.thinned", "model.kind"})
 
     world: BumpWorld = BumpWorld()
-    model: Model = UNetSettings()
+    model: Model = UNetSettings()  # pyright: ignore[reportInvalidTypeForm]
     diffusion: Diffusion = Diffusion()
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
