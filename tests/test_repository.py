@@ -222,6 +222,15 @@ def test_every_committed_chapter_is_in_the_contents_under_a_name_without_spaces(
     assert all(re.fullmatch(r"[a-z0-9-]+", path.stem) for path in CHAPTERS)
 
 
+def test_the_reference_describes_every_module_once():
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "book/reference").glob("*.md"))
+    described = re.findall(r"automodule:: (\S+)", "".join(pages))
+    private = ("__init__", "__main__")
+    modules = [name for name in MODULES if not name.startswith("cli/") and Path(name).stem not in private]
+    dotted = [f"bumplab.{name.removesuffix('.py').replace('/', '.')}" for name in modules if "/_" not in name]
+    assert sorted(described) == sorted(dotted)
+
+
 def test_there_are_chapters():
     assert CHAPTERS
 
