@@ -18,7 +18,8 @@ from bumplab.worlds.regions import Region, parse_region
 
 #: Categories of a generated image, in the order of their codes.
 CATEGORIES = ("none", "several", "misplaced", "right")
-TOLERANCE = 1.0  # pixels
+#: How far an estimated centre may lie from its condition, in pixels along each axis.
+TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)

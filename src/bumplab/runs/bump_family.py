@@ -41,7 +41,7 @@ class BumpRun(Run):
     def accuracy(self) -> dict[str, dict[str, float]]:
         """Shares after training for ``seen`` and, where there are any, ``unseen`` conditions.
 
-        See :func:`bumplab.training.outcomes.score`.
+        See :func:`bumplab.analysis.accuracy.Evaluation.to_record`.
         """
         return self.scalars
 

@@ -57,7 +57,7 @@ class Pack:
         return list(self.lines)
 
     def line(self, id: str) -> dict[str, Any]:
-        """Return what the index says of a run; see :func:`bumplab.runs.records.describe_record`."""
+        """Return what the index says of a run; see :func:`bumplab.runs.fingerprints.describe_record`."""
         return copy.deepcopy(self._line(id))
 
     def curves(self, id: str) -> dict[str, list]:
