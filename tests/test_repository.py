@@ -191,6 +191,11 @@ def test_the_citation_is_of_this_version():
     assert citation["version"] == bumplab.__version__
 
 
+def test_no_module_is_longer_than_300_lines():
+    lengths = {name: len((ROOT / "src/bumplab" / name).read_text().splitlines()) for name in MODULES}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_no_docstring_has_bars_that_sphinx_would_take_for_a_substitution(name):
     tree = ast.parse((ROOT / "src/bumplab" / name).read_text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bumplab.chapters import checks
+from bumplab.chapters import checks, text_checks
 from bumplab.chapters.validation import ParameterError, parameters
 from bumplab.common.errors import BumplabError
 
@@ -43,9 +43,9 @@ def check(value, how, **others):
         (checks.numbers(least=2), [[1, 2], [1, 1, 2]], [[1], [1, 1]], "a list of 2 different numbers or more"),
         (checks.numbers(ascending=True), [[1], [1, 2]], [[1, 1], [2, 1]], "a list of ascending numbers"),
         (checks.containing(1.0), [[0.5, 1], [1.0]], [[0.5], []], "a list with 1.0 in it"),
-        (checks.choice("bump", "sos"), ["sos"], ["SOS", "", "bumps"], "one of bump, sos"),
-        (checks.choice("", "x0"), ["", "x0"], ["v"], "one of empty, x0"),
-        (checks.region_text(), ["cross(13, 19)"], ["", "  "], "a region such as 'cross(13, 19)'"),
+        (text_checks.choice("bump", "sos"), ["sos"], ["SOS", "", "bumps"], "one of bump, sos"),
+        (text_checks.choice("", "x0"), ["", "x0"], ["v"], "one of empty, x0"),
+        (text_checks.region_text(), ["cross(13, 19)"], ["", "  "], "a region such as 'cross(13, 19)'"),
     ],
 )  # fmt: skip
 def test_a_check_lets_through_what_is_right_and_says_what_would_be(how, right, wrong, words):
@@ -94,13 +94,13 @@ def test_joined_checks_are_asked_in_their_order():
 
 def test_the_sentences_of_regions_and_devices_are_their_own():
     with pytest.raises(ParameterError, match="Parameter 'size': Cannot read the region 'ring': use box, "):
-        check("ring", checks.region_text())
+        check("ring", text_checks.region_text())
     with pytest.raises(ParameterError, match="Parameter 'size': box.* is empty"):
-        check("box(3, 2, 0, 1)", checks.region_text(required=False))
-    assert check("", checks.region_text(required=False)) == ""
-    assert check("cpu", checks.device_name()) == "cpu" and check("auto", checks.device_name()) == "auto"
+        check("box(3, 2, 0, 1)", text_checks.region_text(required=False))
+    assert check("", text_checks.region_text(required=False)) == ""
+    assert check("cpu", text_checks.device_name()) == "cpu" and check("auto", text_checks.device_name()) == "auto"
     with pytest.raises(ParameterError, match="Parameter 'size': There is no device 'tpu' here: use auto or .*cpu"):
-        check("tpu", checks.device_name())
+        check("tpu", text_checks.device_name())
 
 
 def test_types_and_unknown_names_come_first_as_before():

@@ -23,14 +23,11 @@ from .checks import (
     at_most as at_most,
     below as below,
     between as between,
-    choice as choice,
     containing as containing,
-    device_name as device_name,
     element_of as element_of,
     interval as interval,
     numbers as numbers,
     other_than as other_than,
-    region_text as region_text,
     shares as shares,
     within as within,
 )
@@ -51,6 +48,7 @@ from .scoreboard import (
 )
 from .studies import TESTS as TESTS, all_studies as all_studies, study_of as study_of
 from .sweeps import forecast_chapter as forecast_chapter, sweep_chapter as sweep_chapter
+from .text_checks import choice as choice, device_name as device_name, region_text as region_text
 from .validation import (
     ParameterError as ParameterError,
     parameter_type as parameter_type,
