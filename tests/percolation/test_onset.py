@@ -70,7 +70,7 @@ def test_onsets_are_found_with_their_interval():
     found = onsets(table(points, seeds=5, noise=0.01, rng=rng))
     assert list(found) == sorted(SIGMAS)
     for k, each in enumerate(found.values()):
-        assert each.found and each.low < each.value < each.high and len(each.by_seed) == 5
+        assert each.is_finite and each.low < each.value < each.high and len(each.by_seed) == 5
         np.testing.assert_allclose(each.by_seed, points[:, k], rtol=0.06)
         assert abs(np.log(each.value / true[k])) < 0.12
 
@@ -79,7 +79,7 @@ def test_an_onset_outside_of_the_shares_tried_is_none():
     points = np.tile(np.array([3.0, 0.6, 0.4, 0.3, 0.1, 0.001]), (3, 1))
     found = list(onsets(table(points)).values())
     assert found[0].value == np.inf and found[-1].value == 0
-    assert [each.found for each in found] == [False, True, True, True, True, False]
+    assert [each.is_finite for each in found] == [False, True, True, True, True, False]
 
 
 # ---------------------------------------------------------------- laws

@@ -203,7 +203,7 @@ class LawFit:
     value : float
         The best parameter.
     factor : float
-        exp of the root mean square of ln(predicted / found), with that parameter for all sigma.
+        exp of the root mean square of ln(predicted / onset), with that parameter for all sigma.
     leave_one_out_error : float
         The same where each sigma is predicted with the parameter that is best for the others.
     r2 : float
@@ -227,14 +227,14 @@ class LawFit:
     predicted: np.ndarray
 
 
-def fit_law(law: Law, found: Sequence[float]) -> LawFit:
+def fit_law(law: Law, onsets: Sequence[float]) -> LawFit:
     """Choose the parameter of a law that explains onsets best, by least squares in ln(share).
 
     Parameters
     ----------
     law : Law
         With predictions for the same sigmas.
-    found : sequence of float
+    onsets : sequence of float
         The share at which accuracy set in for each sigma, above 0 and finite; three or more.
 
     Returns
@@ -253,9 +253,9 @@ def fit_law(law: Law, found: Sequence[float]) -> LawFit:
     1.0
     """
     with np.errstate(divide="ignore"):
-        y = np.log(np.asarray(found, dtype=float))
+        y = np.log(np.asarray(onsets, dtype=float))
     if y.shape != law.predicted.shape[1:] or len(y) < 3 or not np.isfinite(y).all():
-        raise BumplabError(f"The law {law.name} needs {law.predicted.shape[1]} finite onsets, 3 or more; got {found}.")
+        raise BumplabError(f"The law {law.name} needs {law.predicted.shape[1]} finite onsets, 3 or more; got {onsets}.")
     with np.errstate(divide="ignore"):
         squares = (np.log(law.predicted) - y) ** 2
     if not np.isfinite(squares.sum(axis=1)).any():

@@ -58,8 +58,10 @@ class Onset:
 
     Examples
     --------
-    >>> Onset(0.2, 0.1, 0.4, by_seed=(0.1, 0.4)).found, Onset(np.inf, np.inf, np.inf, by_seed=(0.1, np.inf)).found
-    (True, False)
+    >>> Onset(0.2, 0.1, 0.4, by_seed=(0.1, 0.4)).is_finite
+    True
+    >>> Onset(np.inf, np.inf, np.inf, by_seed=(0.1, np.inf)).is_finite
+    False
     """
 
     value: float
@@ -68,12 +70,12 @@ class Onset:
     by_seed: tuple[float, ...]
 
     @property
-    def found(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether every seed has its onset within the shares tried.
 
         Examples
         --------
-        >>> Onset(0.0, 0.0, 0.0, by_seed=(0.0, 0.4)).found  # one seed was right at every share
+        >>> Onset(0.0, 0.0, 0.0, by_seed=(0.0, 0.4)).is_finite  # one seed was right at every share
         False
         """
         return 0 < self.value < np.inf
@@ -107,11 +109,11 @@ def onsets(table: pandas.DataFrame, level: float = 0.5) -> dict[float, Onset]:
     table = table.assign(accuracy=lattice_accuracy(table))
     if table["accuracy"].isna().to_numpy().any():
         raise BumplabError("Some runs of the table have no accuracy; look at its column error.")
-    found = {}
+    by_sigma = {}
     for sigma, rows in table.groupby("world.sigma"):
         each = [level_crossing(r["world.fraction"], r["accuracy"], level) for _, r in rows.groupby("seed")]
-        found[float(sigma)] = _pooled(each)  # pyright: ignore[reportArgumentType]
-    return found
+        by_sigma[float(sigma)] = _pooled(each)  # pyright: ignore[reportArgumentType]
+    return by_sigma
 
 
 def _pooled(each: list[float]) -> Onset:

@@ -14,7 +14,7 @@ from bumplab.percolation.thresholds import Estimate, WrappingSample
 NU, BETA, GAMMA = 4 / 3, 5 / 36, 43 / 18
 
 
-def extrapolate(found: Sequence[WrappingSample]) -> tuple[Estimate, float]:
+def extrapolate(samples: Sequence[WrappingSample]) -> tuple[Estimate, float]:
     """Return the threshold by finite-size scaling, and chi^2 per degree of freedom (NaN for two sides).
 
     The mean p at which clusters go round differs from the threshold by an amount that falls as side^(-1 / nu). A line
@@ -22,7 +22,7 @@ def extrapolate(found: Sequence[WrappingSample]) -> tuple[Estimate, float]:
 
     Parameters
     ----------
-    found : sequence of WrappingSample
+    samples : sequence of WrappingSample
 
     Returns
     -------
@@ -40,10 +40,10 @@ def extrapolate(found: Sequence[WrappingSample]) -> tuple[Estimate, float]:
     >>> round(threshold.value, 2)
     0.59
     """
-    sides = np.array([each.side for each in found], dtype=float)
+    sides = np.array([each.side for each in samples], dtype=float)
     if len(set(sides)) < 2:
         raise BumplabError("Finite-size scaling needs two or more different sides.")
-    each = [f.shares().mean(axis=1) for f in found]
+    each = [f.shares().mean(axis=1) for f in samples]
     means, errors = np.array([(e.mean(), e.std(ddof=1) / np.sqrt(len(e))) for e in each]).T
     design = np.stack([np.ones_like(sides), sides ** (-1 / NU)], axis=1) / errors[:, None]
     covariance = np.linalg.inv(design.T @ design)
@@ -54,13 +54,13 @@ def extrapolate(found: Sequence[WrappingSample]) -> tuple[Estimate, float]:
 
 
 def collapse(
-    found: PercolationCurves, name: str, critical: float, nu: float = NU, power: float | None = None
+    curves: PercolationCurves, name: str, critical: float, nu: float = NU, power: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a curve in scaled axes, where lattices of all sizes fall onto one line near the threshold.
 
     Parameters
     ----------
-    found : PercolationCurves
+    curves : PercolationCurves
         Of a square lattice.
     name : {"share", "susceptibility", "crossing"}
     critical : float
@@ -85,8 +85,8 @@ def collapse(
     """
     if power is None:
         power = {"share": BETA / NU, "susceptibility": -GAMMA / NU, "crossing": 0.0}[name]
-    side = float(np.sqrt(found.shape[0] * found.shape[1]))
-    return (found.p - critical) * side ** (1 / nu), found.mean(name) * side**power
+    side = float(np.sqrt(curves.shape[0] * curves.shape[1]))
+    return (curves.p - critical) * side ** (1 / nu), curves.mean(name) * side**power
 
 
 def collapse_error(lines: Sequence[tuple[np.ndarray, np.ndarray]], reach: float = 1.0) -> float:

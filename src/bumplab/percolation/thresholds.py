@@ -180,14 +180,14 @@ def sample_disc_wrapping(side: int, realisations: int, seed: int = 0) -> Wrappin
     return WrappingSample(first_wraps_of_discs(side, realisations, seed), side, discs=True)
 
 
-def estimate_threshold(found: WrappingSample) -> Estimate:
+def estimate_threshold(sample: WrappingSample) -> Estimate:
     """Return the p at which the probability of going round is the one that it has at the threshold.
 
     Its error from the finite side falls as side^(-11/4) on lattices (Newman and Ziff 2001), so that moderate sides do.
 
     Parameters
     ----------
-    found : WrappingSample
+    sample : WrappingSample
 
     Returns
     -------
@@ -204,7 +204,7 @@ def estimate_threshold(found: WrappingSample) -> Estimate:
     >>> round(estimate_threshold(sample_wrapping(64, steps, realisations=200)).value, 2)  # 0.5927 exactly
     0.59
     """
-    return _root(lambda p: found.probability(p).value - CRITICAL_WRAPPING, [found])
+    return _root(lambda p: sample.probability(p).value - CRITICAL_WRAPPING, [sample])
 
 
 def crossing(small: WrappingSample, large: WrappingSample) -> tuple[Estimate, float]:
