@@ -107,7 +107,8 @@ def drop_old_runs(root: Path) -> None:
     """Delete the runs that ``make`` has trained for the chapters, unless the package is the one that trained them."""
     stamp, key = root / "_build" / "inputs", common_key(root)
     if not stamp.exists() or stamp.read_text() != key:
-        shutil.rmtree(root / "_build" / "store", ignore_errors=True)
+        for store in (root / "_build").glob("store*"):  # one for each set of processor instructions
+            shutil.rmtree(store)
         stamp.parent.mkdir(exist_ok=True)
         stamp.write_text(key)
 
