@@ -255,6 +255,7 @@ def test_packs_that_cannot_be_read_are_named_and_the_others_go_on(bumplab, done,
         assert code == 1 and done.id in output and part in errors and str(index) in errors
         assert bumplab("runs", "show", done.id)[0] == 0
         refused(bumplab("runs", "show", "zzz"), str(index))
+        assert part in bumplab("doctor", "--device", "cpu")[1]
     index.unlink()
     assert "is not a pack of runs" in bumplab("runs", "list")[2]
     record = read_pack(tmp_path / "good").record(done.id)

@@ -41,5 +41,7 @@ def doctor(device: str, precision: str) -> None:
         click.echo("      On Colab: Runtime, Change runtime type, T4 GPU.")
     for words, store in zip(("recorded runs", "new runs"), stores(), strict=True):
         click.echo(f"{words}: {len(list(store.ids()))} in {store.folder}")
+        for error in store.problems():
+            click.echo(f"  damaged: {error}")
     for path in stray_notebooks():
         click.echo(f"ignored: {path}, which _toc.yml does not name.")
