@@ -265,8 +265,7 @@ def test_the_parameters_are_annotated_literals(path):
 
 @every_chapter
 def test_a_chapter_is_short_celled(path):
-    own = [cell for cell in code_cells(path) if "setup" not in tags(cell)]  # which is the same in all, and folded
-    lengths = {cell["id"]: len("".join(cell["source"]).splitlines()) for cell in own}
+    lengths = {cell["id"]: len("".join(cell["source"]).splitlines()) for cell in code_cells(path)}
     assert {name: length for name, length in lengths.items() if length > LONGEST_CELL} == {}
 
 

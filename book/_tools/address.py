@@ -19,8 +19,7 @@ from book._tools.contents import find_chapters
 ROOT = Path(__file__).resolve().parents[2]
 
 SETUP = """\
-# Set-up: does nothing where bumplab is installed; elsewhere (Colab) adds a clone of it
-# beside the torch and numpy there.
+# Set-up: nothing where bumplab is there; elsewhere (Colab) a clone, beside its torch.
 import os
 import sys
 from importlib.metadata import version
@@ -31,15 +30,10 @@ from subprocess import check_call
 if find_spec("bumplab") is None:
     source = os.environ.get("BUMPLAB_SOURCE", "git+{url}")
     if "/OWNER/" in source:
-        raise RuntimeError(
-            "This book has no public address yet: set BUMPLAB_SOURCE to a clone of it."
-        )
-    kept = [
-        f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)
-    ]
+        raise RuntimeError("No public address yet: set BUMPLAB_SOURCE to a clone.")
     clone = f"{{source}}#egg=bumplab" if "://" in source else source
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "-e", clone, *kept]
-    check_call(command)
+    kept = [f"{{lib}}=={{version(lib)}}" for lib in ("torch", "numpy") if find_spec(lib)]
+    check_call([sys.executable, "-m", "pip", "install", "--quiet", "-e", clone, *kept])
     refresh_path()"""
 
 BADGE = "[Open in Colab](https://colab.research.google.com/github/{slug}/blob/{branch}/{path})"
