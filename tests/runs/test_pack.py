@@ -16,11 +16,12 @@ import torch
 from hypothesis import HealthCheck, given, settings, strategies
 from hypothesis.extra import numpy as arrays_of
 
+from bumplab.common.digests import seal
 from bumplab.common.errors import BumplabError
 from bumplab.runs.bump_family import lattice_rows
 from bumplab.runs.fingerprints import describe_record
 from bumplab.runs.folders import from_folder, pack_folders, to_folder, with_rows, without_rows
-from bumplab.runs.pack import read_pack, seal
+from bumplab.runs.pack import read_pack
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.packing import merge, write_pack
 from bumplab.runs.records import DTYPES, PackError, Record

@@ -4,8 +4,25 @@ from .config import (
     tagged_union as tagged_union,
 )
 from .curves import PowerLaw as PowerLaw, fit_log_log as fit_log_log, level_crossing as level_crossing
+from .digests import (
+    MAX_LINE as MAX_LINE,
+    digest_arrays as digest_arrays,
+    digest_json as digest_json,
+    digest_text as digest_text,
+    seal as seal,
+    unseal as unseal,
+)
 from .errors import BumplabError as BumplabError, quote as quote
-from .files import atomic_write as atomic_write, book_folder as book_folder, check_writable as check_writable
+from .files import (
+    atomic_write as atomic_write,
+    book_folder as book_folder,
+    check_writable as check_writable,
+    disk_errors as disk_errors,
+    is_file as is_file,
+    remove as remove,
+    sync_folder as sync_folder,
+    write_file as write_file,
+)
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
 from .parsing import (
     flatten as flatten,

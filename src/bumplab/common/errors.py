@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 
 class BumplabError(ValueError):
     """A mistake that its maker can mend: one sentence saying what is wrong and what would be right.
@@ -19,7 +21,7 @@ class BumplabError(ValueError):
 
 
 def quote(value: object) -> str:
-    """Return what was typed as a message shows it: within quotes if it is text, in 80 characters at most.
+    """Return what was typed as a message shows it: text within quotes, in 80 characters at most; of a path 200.
 
     Examples
     --------
@@ -28,5 +30,6 @@ def quote(value: object) -> str:
     >>> len(quote("a" * 1000))
     80
     """
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"
+    is_path = isinstance(value, PurePath)
+    text, most = (str(value), 200) if is_path else (repr(value), 80)
+    return text if len(text) <= most else f"{text[: most // 2 - 2]}...{text[1 - most // 2 :]}"

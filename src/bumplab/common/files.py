@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from bumplab.common.errors import BumplabError, quote
+
+#: What to do about an error of the operating system, see :func:`disk_errors`; ``{other}`` is another place to use.
+_REMEDIES = {
+    errno.ENOSPC: "make room there, or {other}",
+    errno.EDQUOT: "make room there, or {other}",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), or {other}",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.EACCES: "ask its owner for permission, or {other}",
+    errno.EPERM: "ask its owner for permission, or {other}",
+    errno.EIO: "the disk may be failing: {other}",
+}
+
+
+@contextlib.contextmanager
+def disk_errors(
+    path: Path, action: str = "write to", other: str = "name another place", kind: type[BumplabError] = BumplabError
+) -> Iterator[None]:
+    """Turn what the operating system refuses within a ``with`` block into one sentence: what, where, why, a way out.
+
+    Parameters
+    ----------
+    path : Path
+        What is being read or written.
+    action : str
+        As in "Cannot write to".
+    other : str
+        What else the user can do.
+    kind : type
+        Of the error that is raised.
+
+    Examples
+    --------
+    >>> with disk_errors(Path("/dev/null/runs")):
+    ...     Path("/dev/null/runs").mkdir()
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Cannot write to /dev/null/runs: Not a directory; name another place.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "{other}").format(other=other)
+        reason = error.strerror or type(error).__name__
+        raise kind(f"Cannot {action} {quote(path)}: {reason}; {remedy}.") from None
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
@@ -34,13 +82,77 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(part, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(part, content)
         os.replace(part, path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a file through to the disk, in the place of whatever lies there; a link there is not followed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_file(Path(folder) / "note.txt", "whole")
+    ...     print((Path(folder) / "note.txt").read_text())
+    whole
+    """
+    path.unlink(missing_ok=True)
+    with open(path, "xb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, so that a rename survives a power cut; Windows cannot.
+
+    Examples
+    --------
+    >>> sync_folder(Path("/"))
+    """
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a regular file and no link to one: reading it cannot hang, and it lies where it says.
+
+    Examples
+    --------
+    >>> is_file(Path("/dev/null")), is_file(Path("/nowhere"))
+    (False, False)
+    """
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (not what it points to), or a folder with all that is in it, if it is there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+
+    Examples
+    --------
+    >>> remove(Path("/nowhere"))
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def check_writable(out: Path | None) -> None:
@@ -60,14 +172,12 @@ def check_writable(out: Path | None) -> None:
     --------
     >>> check_writable(Path("/dev/null/runs"))
     Traceback (most recent call last):
-    bumplab.common.errors.BumplabError: Cannot write to the folder '/dev/null/runs': Not a directory.
+    bumplab.common.errors.BumplabError: Cannot write to /dev/null/runs: Not a directory; name another place.
     """
-    try:
-        if out:
+    if out:
+        with disk_errors(out):
             atomic_write(out / ".writable", "")
             (out / ".writable").unlink()
-    except OSError as error:
-        raise BumplabError(f"Cannot write to the folder {quote(str(out))}: {error.strerror}.") from None
 
 
 def book_folder() -> Path:

@@ -30,14 +30,7 @@ from .families import (
     provenance as provenance,
     register_family as register_family,
 )
-from .fingerprints import (
-    describe_record as describe_record,
-    differences as differences,
-    digest_arrays as digest_arrays,
-    digest_json as digest_json,
-    digest_text as digest_text,
-    unite as unite,
-)
+from .fingerprints import describe_record as describe_record, differences as differences, unite as unite
 from .folder_store import FolderFiles as FolderFiles, FolderStore as FolderStore, load as load
 from .folders import (
     ARRAY_FILES as ARRAY_FILES,
@@ -69,7 +62,6 @@ from .pack import (
     parse_index as parse_index,
     read_header as read_header,
     read_pack as read_pack,
-    seal as seal,
 )
 from .pack_store import PackedRun as PackedRun, PackStore as PackStore, study_folders as study_folders
 from .packing import (

@@ -1,34 +1,12 @@
-"""What tells two runs apart: digests of contents, and what one record says otherwise than another."""
+"""What tells two runs apart: what one record says otherwise than another."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from bumplab.common.digests import digest_arrays, digest_json
 from bumplab.runs.records import PackError, Record
-
-
-def digest_text(text: str) -> str:
-    """Return the SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_json(value: Any) -> str:
-    """Return the SHA-256 of a JSON value, whatever the order of its keys."""
-    return digest_text(json.dumps(value, sort_keys=True, separators=(",", ":")))
-
-
-def digest_arrays(arrays: dict[str, np.ndarray]) -> str:
-    """Return the SHA-256 of arrays with their names: of type, shape and content, not of a file that holds them."""
-    total = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        total.update(f"{name} {array.dtype.name} {list(array.shape)}\n".encode())
-        total.update(array.tobytes())
-    return total.hexdigest()
 
 
 def describe_record(record: Record) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from bumplab.runs.fingerprints import digest_arrays, digest_json, digest_text
+from bumplab.common.digests import digest_arrays, digest_json, unseal
+from bumplab.common.errors import BumplabError
 from bumplab.runs.parquet import Table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
 
@@ -38,7 +39,6 @@ _LINE = {
     "id": str, "trainer": int, "settings": dict, "scalars": dict, "provenance": dict, "curves": dict, "arrays": dict,
     "weights": dict,
 }  # fmt: skip
-_SEAL = ',"sha256":"'
 
 
 @dataclass(frozen=True)
@@ -183,17 +183,11 @@ def _tensors(path: Path, names: list[str] | None, prefix: str = "") -> dict[str,
 # ---------------------------------------------------------------- the index
 
 
-def seal(content: dict[str, Any]) -> str:
-    """Return a line of the index, which ends in the digest of what stands before it."""
-    text = json.dumps(content, separators=(",", ":"))
-    return f'{text[:-1]}{_SEAL}{digest_text(text)}"}}'
-
-
 def _unseal(text: str, fields: dict[str, type], where: str) -> dict[str, Any]:
-    before, seal, after = text.rpartition(_SEAL)
-    if not seal or after != f'{digest_text(before + "}")}"}}':
-        raise PackError(f"{where} is damaged or was edited by hand; take it from the repository again.")
-    content = json.loads(before + "}")
+    try:
+        content = unseal(text)
+    except BumplabError as error:
+        raise PackError(f"{where} {error}; take it from the repository again.") from None
     if content.keys() != fields.keys():
         names = ", ".join(sorted(content.keys() ^ fields.keys()))
         raise PackError(f"{where} has other fields than a pack of version {VERSION}: {names}.")

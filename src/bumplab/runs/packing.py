@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from bumplab.common.digests import seal
 from bumplab.common.errors import BumplabError
 from bumplab.runs.fingerprints import describe_record, unite
 from bumplab.runs.pack import (
@@ -25,7 +26,6 @@ from bumplab.runs.pack import (
     old_folder,
     read_header,
     read_pack,
-    seal,
 )
 from bumplab.runs.parquet import Block, curve_block, verdict_block, write_table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
