@@ -20,10 +20,13 @@ from .files import (
     disk_errors as disk_errors,
     is_file as is_file,
     remove as remove,
+    resolve_folder as resolve_folder,
     sync_folder as sync_folder,
+    user_folder as user_folder,
     write_file as write_file,
 )
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
+from .locks import hold_lock as hold_lock
 from .parsing import (
     flatten as flatten,
     parse_assignments as parse_assignments,

@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from bumplab.common.errors import BumplabError, quote
 
 #: What to do about an error of the operating system, see :func:`disk_errors`; ``{other}`` is another place to use.
@@ -21,7 +23,11 @@ _REMEDIES = {
     errno.EACCES: "ask its owner for permission, or {other}",
     errno.EPERM: "ask its owner for permission, or {other}",
     errno.EIO: "the disk may be failing: {other}",
+    errno.ENAMETOOLONG: "use a shorter name",
 }
+
+#: What Python says of a name that no file can have, before it asks the operating system.
+_NO_NAME = ("embedded null", "null character")
 
 
 @contextlib.contextmanager
@@ -54,6 +60,12 @@ def disk_errors(
         remedy = _REMEDIES.get(error.errno or 0, "{other}").format(other=other)
         reason = error.strerror or type(error).__name__
         raise kind(f"Cannot {action} {quote(path)}: {reason}; {remedy}.") from None
+    except UnicodeError:
+        raise kind(f"Cannot {action} {quote(path)}: no text that can be encoded; use other characters.") from None
+    except ValueError as error:
+        if isinstance(error, BumplabError) or not any(words in str(error) for words in _NO_NAME):
+            raise
+        raise kind(f"Cannot {action} {quote(path)}: no name of a file may hold the character NUL.") from None
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
@@ -178,6 +190,77 @@ def check_writable(out: Path | None) -> None:
         with disk_errors(out):
             atomic_write(out / ".writable", "")
             (out / ".writable").unlink()
+
+
+def resolve_folder(path: Path, other: str = "name another place") -> Path:
+    """Return a folder's whole path, with ``~`` replaced by the home folder; it need not be there, nothing is made.
+
+    Parameters
+    ----------
+    path : Path
+        Counted from the working folder unless it is whole.
+    other : str
+        What else the user can do.
+
+    Raises
+    ------
+    BumplabError
+        If something else lies there, or if no folder can: the name is too long, a file is on its way, a home folder
+        is not known.
+
+    Examples
+    --------
+    >>> resolve_folder(Path("/dev/null"), "set BUMPLAB_STORE")
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Cannot use /dev/null: it is not a folder; set BUMPLAB_STORE.
+    """
+    try:
+        whole = path.expanduser().absolute()
+    except (RuntimeError, KeyError):
+        raise BumplabError(f"Cannot use {quote(path)}: there is no such user's home folder; {other}.") from None
+    with disk_errors(whole, "use", other):
+        try:
+            if not stat.S_ISDIR(whole.stat().st_mode):
+                raise BumplabError(f"Cannot use {quote(whole)}: it is not a folder; {other}.")
+        except FileNotFoundError:
+            if whole.is_symlink():
+                raise BumplabError(f"Cannot use {quote(whole)}: it is a link to nothing; {other}.") from None
+    return whole
+
+
+def user_folder(variable: str, *names: str) -> Path:
+    """Return the folder that an environment variable names, or else one in the user's cache.
+
+    It is whole and checked, see :func:`resolve_folder`; nothing is made.
+
+    Parameters
+    ----------
+    variable : str
+        Where it is empty or blank, it counts as not set.
+    *names : str
+        Of the folder in the cache, and of folders within it.
+
+    Raises
+    ------
+    BumplabError
+        Also if no home folder is known.
+
+    Examples
+    --------
+    >>> os.environ["SOME_STORE"] = "/dev/null"
+    >>> user_folder("SOME_STORE", "bumplab", "runs")
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Cannot use /dev/null: it is not a folder; set SOME_STORE to another folder.
+    """
+    if (chosen := os.environ.get(variable, "")).strip():
+        return resolve_folder(Path(chosen), f"set {variable} to another folder")
+    try:
+        cache = user_cache_path(names[0], appauthor=False)
+    except (RuntimeError, KeyError):  # releases of platformdirs differ: others return "~/.cache"
+        cache = Path()
+    if not cache.is_absolute():
+        raise BumplabError(f"No home folder is known here: set {variable} to a folder.")
+    return resolve_folder(cache.joinpath(*names[1:]), f"set {variable} to another folder")
 
 
 def book_folder() -> Path:
