@@ -12,7 +12,7 @@ from bumplab.runs.estimate import estimate_ensembles
 from bumplab.runs.folder_store import FolderStore, load
 from bumplab.runs.store import load_or_train
 from bumplab.runs.sweep import forecast_runs, sweep_settings
-from bumplab.training.checkpoints import CHECKPOINT, init_or_resume, save_checkpoint
+from bumplab.training.checkpoints import init_or_resume, save_checkpoint
 from bumplab.training.device import pick_precision
 from bumplab.training.ensembles import Ensemble, groups, is_worthwhile
 from bumplab.training.loop import training_steps
@@ -173,7 +173,7 @@ def test_checkpoints_at_different_steps_form_no_ensemble(tmp_path):
     folder = FolderStore(tmp_path).work_folder(THREE[0].id)
     state = init_or_resume(THREE[0], folder, "cpu")
     next(training_steps(state))
-    save_checkpoint(state, folder / CHECKPOINT)
+    save_checkpoint(state, folder)
     assert set(together(THREE, tmp_path)) == {each.id for each in THREE[1:]}
 
 

@@ -18,8 +18,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from bumplab.analysis.activations import record_activations, to_grid
 from bumplab.chapters.studies import all_studies
@@ -33,7 +32,8 @@ from bumplab.runs.folders import pack_folders
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.store import find, load_or_train, recorded_folder, verify
-from bumplab.training.checkpoints import CHECKPOINT, resume, save_checkpoint
+from bumplab.training import loop
+from bumplab.training.checkpoints import find_checkpoints, resume
 from bumplab.training.device import pick_device, pick_precision
 from bumplab.training.loop import learning_rate, train, training_steps
 from bumplab.training.outcomes import MOMENTS, evaluate_final, layer_embedding
@@ -263,7 +263,7 @@ def test_another_seed_gives_other_weights(done, tmp_path):
 def test_weights_do_not_depend_on_the_bar_or_on_checkpoints(options, done, tmp_path):
     state = train(tiny(), tmp_path, "cpu", **{"progress": False} | options)
     assert same(state.ema_model, done.model()) and state.history == done.history
-    assert (tmp_path / CHECKPOINT).exists() == (options.get("checkpoint_seconds") == 0)
+    assert bool(find_checkpoints(tmp_path)) == (options.get("checkpoint_seconds") == 0)
 
 
 def test_training_works_outside_the_main_thread(done, tmp_path):
@@ -292,7 +292,7 @@ def test_a_run_interrupted_at_any_step_ends_as_if_it_had_not_been(step, done, tm
     with pytest.raises(Interrupted, match=rf"^Stopped after step {step} of 10; the same call goes on from there\.$"):
         get(tiny(), tmp_path)
     assert signal.getsignal(signal.SIGINT) is before
-    assert (tmp_path / f"{tiny().id}.part" / CHECKPOINT).exists() and find(tiny(), tmp_path) is None
+    assert list(find_checkpoints(tmp_path / f"{tiny().id}.part")) == [step] and find(tiny(), tmp_path) is None
     monkeypatch.undo()
     assert content(get(tiny(), tmp_path).folder) == content(done.folder)
 
@@ -301,7 +301,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
     press_ctrl_c(monkeypatch, 5, times=2)
     with pytest.raises(KeyboardInterrupt) as error:
         train(tiny(), tmp_path, "cpu", progress=False)
-    assert not isinstance(error.value, Interrupted) and not (tmp_path / CHECKPOINT).exists()
+    assert not isinstance(error.value, Interrupted) and not find_checkpoints(tmp_path)
 
 
 def test_ctrl_c_on_the_command_line_leaves_a_checkpoint_and_exit_code_130(tmp_path):
@@ -318,7 +318,7 @@ def test_ctrl_c_on_the_command_line_leaves_a_checkpoint_and_exit_code_130(tmp_pa
     told = re.fullmatch(r"\nStopped after step (\d+) of 100000; the same call goes on from there\.\n", errors)
     assert told, errors
     state = init_state(settings, "cpu")
-    resume(state, work / CHECKPOINT)
+    resume(state, work)
     step = state.step
     assert step == int(told[1]) >= 3 and next(training_steps(state)).step == step + 1
 
@@ -336,6 +336,7 @@ def command_line(store, last):
     torch.set_num_threads(1)
     os.fsync = lambda _: None  # a killed process loses no written file; only a power cut would
     bump_family.train = functools.partial(train, checkpoint_seconds=0)
+    loop.CHECKPOINT_SHARE = math.inf
     changes = ["world.size=8", "model.patch=1", f"training.steps={last}", f"training.snapshots=[0, {last // 2}]"]
     changes += ["training.evaluate_every=0"]
     options = [word for change in changes for word in ("--set", change)]
@@ -347,10 +348,10 @@ def test_a_run_killed_five_times_ends_as_if_it_had_not_been(tmp_path):
     last = 60
     whole = get(tiny(last, training={"evaluate_every": 0}), tmp_path / "whole")
     store = tmp_path / "killed"
-    checkpoint = store / f"{whole.id}.part" / CHECKPOINT
+    work = store / f"{whole.id}.part"
 
     def written():
-        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+        return max(find_checkpoints(work), default=None) if work.exists() else None
 
     for _ in range(5):
         before = written()
@@ -490,95 +491,6 @@ def test_a_damaged_recorded_run_gives_way_to_the_one_trained_instead(done, tmp_p
         get(tiny(), tmp_path / "new")
     mended = get(tiny(), tmp_path / "new", retrain=True)
     assert get(tiny(), tmp_path / "new").folder == mended.folder == tmp_path / "new" / done.id
-
-
-# ---------------------------------------------------------------- checkpoints
-
-
-@pytest.fixture
-def halfway(tmp_path):
-    """Return the path of a checkpoint after three steps."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
-        press_ctrl_c(patch, 3)
-        get(tiny(), tmp_path)
-    return tmp_path / f"{tiny().id}.part" / CHECKPOINT
-
-
-def without_header(path):
-    save_file(load_file(path), path)
-
-
-def header(**changes):
-    def damage(path):
-        with safe_open(path, framework="pt") as file:
-            state = json.loads(file.metadata()["state"]) | changes
-        state = {name: value for name, value in state.items() if value is not None}
-        save_file(load_file(path), path, metadata={"state": json.dumps(state)})
-
-    return damage
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [cut, foreign, without_header, header(step=None), header(history=None), lambda path: path.write_bytes(b"")],
-    ids=["truncated", "foreign", "no header", "no step", "no history", "empty"],
-)
-def test_a_damaged_checkpoint_is_refused_by_name(damage, halfway, tmp_path):
-    damage(halfway)
-    with pytest.raises(BumplabError) as error:
-        get(tiny(), tmp_path)
-    assert one_sentence(error) == f"{halfway} is damaged or foreign; delete it to train from the start."
-
-
-@pytest.mark.parametrize(
-    "place, words",
-    [({"device": "cuda"}, "device cuda, not cpu: go on there"), ({"threads": 7}, "7 threads, not 1: go on with OMP_")],
-)
-def test_a_checkpoint_of_another_place_is_named_as_such(place, words, halfway, tmp_path):
-    header(**place)(halfway)
-    with pytest.raises(BumplabError) as error:
-        get(tiny(), tmp_path)
-    assert one_sentence(error).startswith(f"{halfway} is of {words}")
-
-
-def test_a_checkpoint_that_does_not_say_its_place_is_taken(halfway, tmp_path):
-    header(device=None, threads=None)(halfway)
-    assert get(tiny(), tmp_path).id == tiny().id
-
-
-def test_a_checkpoint_of_other_settings_is_refused_by_name(halfway):
-    other = tiny(seed=1)
-    with pytest.raises(BumplabError) as error:
-        train(other, halfway.parent, "cpu", progress=False)
-    assert one_sentence(error) == f"{halfway} is the checkpoint of run {tiny().id}, not of {other.id}; delete it."
-
-
-def test_a_checkpoint_is_used_and_goes_with_the_end_of_training(halfway, tmp_path, done, monkeypatch):
-    first = []
-    monkeypatch.setattr(
-        "bumplab.training.loop.learning_rate",
-        lambda settings, step: first.append(step) or learning_rate(settings, step),
-    )
-    run = get(tiny(), tmp_path)
-    assert first[0] == 3 and not halfway.exists() and CHECKPOINT not in run.source.files
-    assert same(run.model(), done.model())
-
-
-def test_a_checkpoint_holds_the_loss_since_the_last_entry_of_the_history(tmp_path):
-    state, again = init_state(tiny(), "cpu"), init_state(tiny(), "cpu")
-    for _ in zip(range(3), training_steps(state), strict=False):
-        pass
-    save_checkpoint(state, tmp_path / CHECKPOINT)
-    resume(again, tmp_path / CHECKPOINT)
-    assert again.loss_sum == state.loss_sum > 0 and again.step == 3
-    assert next(training_steps(again)).loss_sum == next(training_steps(state)).loss_sum
-
-
-def test_a_checkpoint_of_another_precision_goes_on(halfway):
-    state = init_state(tiny(), "cpu")
-    state.precision, state.scaler = "fp16", torch.amp.GradScaler("cpu")
-    resume(state, halfway)
-    assert state.step == 3 and state.scaler.get_scale() == 65536
 
 
 # ---------------------------------------------------------------- the parts of training

@@ -259,7 +259,7 @@ def test_the_forecast_is_in_words(seconds, words):
 
 def spoil(settings, store):
     """Make a run fail: its checkpoint is not one."""
-    path = store / f"{settings.id}.part" / "checkpoint.safetensors"
+    path = store / f"{settings.id}.part" / "checkpoint-00000001.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     return f"{path} is damaged or foreign; delete it to train from the start."
@@ -272,7 +272,7 @@ def test_a_failed_run_is_reported_and_the_others_go_on(tmp_path, capsys):
     assert list(table["status"]) == ["trained", "failed", "trained"] and table["error"][1] == error
     assert math.isnan(table["seen.joint"][1]) and not math.isnan(table["seen.joint"][2])
     assert list(pandas.read_csv(tmp_path / "out" / "table.csv")["status"]) == list(table["status"])
-    (tmp_path / f"{settings[1].id}.part" / "checkpoint.safetensors").unlink()
+    (tmp_path / f"{settings[1].id}.part" / "checkpoint-00000001.safetensors").unlink()
     assert list(get(settings, tmp_path)["status"]) == ["known", "trained", "known"]
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 
 from bumplab.analysis.accuracy import CATEGORIES, Evaluation
 from bumplab.analysis.detection import Detections
@@ -18,11 +17,11 @@ from bumplab.runs.families import Family, provenance, register_family
 from bumplab.runs.records import Record, StoreError
 from bumplab.runs.run import FINAL_WEIGHTS, VERDICT_ARRAYS, Run
 from bumplab.runs.verification import Recomputation
-from bumplab.training.checkpoints import snapshot_name
 from bumplab.training.device import device_name
 from bumplab.training.loop import train
 from bumplab.training.outcomes import MAX_EVALUATIONS, MOMENTS, evaluate_final, layer_embedding
 from bumplab.training.settings import Settings
+from bumplab.training.snapshots import load_snapshot, snapshot_name
 from bumplab.training.state import TrainState
 from bumplab.worlds.bumps import BumpWorld, subsample_evenly
 
@@ -136,6 +135,11 @@ def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder
         Where training left its snapshots.
     keep : {"all", "half", "first", "last", "none"}
         See :func:`bumplab.runs.store.load_or_train`.
+
+    Raises
+    ------
+    BumplabError
+        If a snapshot is not the one that training wrote.
     """
     settings, arrays, rows = state.settings, {}, lattice_rows(state.settings.world)
     for part, result in evaluations.items():
@@ -152,8 +156,7 @@ def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder
         weights[FINAL_WEIGHTS] = {name: value.detach().to("cpu", dtype).numpy() for name, value in whole.items()}
     for step in settings.training.snapshots if keep == "all" else ():
         if step < settings.training.steps:
-            path = folder / snapshot_name(step)
-            weights[path.stem] = load_file(path)
+            weights[Path(snapshot_name(step)).stem] = load_snapshot(state, folder, step)
     return Record(
         id=settings.id,
         settings=settings.to_record(),
@@ -166,6 +169,7 @@ def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder
             threads=torch.get_num_threads(),
             members=state.ensemble_size,
             seconds=round(state.seconds, 2),
+            **({"sessions": state.sessions} if len(state.sessions) > 1 else {}),
         ),
         curves=state.history,
         arrays=arrays,

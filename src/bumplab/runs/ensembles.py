@@ -96,7 +96,11 @@ def _train_at_once(
     found: dict[str, Run | BumplabError] = {}
     begun: dict[int, list[tuple[TrainState, Path]]] = {}
     for each, folder in zip(settings, folders, strict=True):
-        state = init_or_resume(each, folder, device, precision)
+        try:
+            state = init_or_resume(each, folder, device, precision)
+        except BumplabError as error:  # the others go on
+            found[each.id] = error
+            continue
         begun.setdefault(state.step, []).append((state, folder))
     for pairs in begun.values():  # those whose checkpoints are at the same step
         if len(pairs) < 2:
@@ -108,5 +112,8 @@ def _train_at_once(
         well = [(state, folder) for state, folder in zip(states, places, strict=True) if not state.error]
         results = ensemble.evaluate([state for state, _ in well], MAX_EVALUATIONS)
         for (state, folder), evaluations in zip(well, results, strict=True):
-            found[state.settings.id] = FolderStore(store).save(make_record(state, evaluations, folder))
+            try:
+                found[state.settings.id] = FolderStore(store).save(make_record(state, evaluations, folder))
+            except BumplabError as error:
+                found[state.settings.id] = error
     return found

@@ -1,11 +1,19 @@
+from .checkpoint_files import (
+    DAMAGED as DAMAGED,
+    FORMAT as FORMAT,
+    VERSION as VERSION,
+    Header as Header,
+    Session as Session,
+    read_content as read_content,
+    read_header as read_header,
+    write_checkpoint as write_checkpoint,
+)
 from .checkpoints import (
-    CHECKPOINT as CHECKPOINT,
+    checkpoint_name as checkpoint_name,
+    find_checkpoints as find_checkpoints,
     init_or_resume as init_or_resume,
     resume as resume,
     save_checkpoint as save_checkpoint,
-    save_snapshot as save_snapshot,
-    save_weights as save_weights,
-    snapshot_name as snapshot_name,
 )
 from .device import (
     DTYPES as DTYPES,
@@ -25,6 +33,7 @@ from .ensembles import (
 )
 from .loop import (
     CHECKPOINT_SECONDS as CHECKPOINT_SECONDS,
+    CHECKPOINT_SHARE as CHECKPOINT_SHARE,
     ema_decay as ema_decay,
     learning_rate as learning_rate,
     run_loop as run_loop,
@@ -42,10 +51,19 @@ from .outcomes import (
     measure as measure,
 )
 from .presets import PRESETS as PRESETS
+from .resumption import RefusalError as RefusalError, check_rules as check_rules
 from .settings import Model as Model, Settings as Settings, Steps as Steps, Training as Training, preset as preset
+from .snapshots import (
+    ELSEWHERE as ELSEWHERE,
+    load_snapshot as load_snapshot,
+    read_snapshot as read_snapshot,
+    save_snapshot as save_snapshot,
+    snapshot_name as snapshot_name,
+)
 from .state import (
     Interrupted as Interrupted,
     TrainState as TrainState,
+    begin_session as begin_session,
     init_state as init_state,
     mean_target as mean_target,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,14 +16,17 @@ import torch
 from tqdm import tqdm
 
 from bumplab.common.errors import BumplabError
-from bumplab.training.checkpoints import CHECKPOINT, init_or_resume, save_checkpoint, save_snapshot
+from bumplab.training.checkpoints import init_or_resume, save_checkpoint
 from bumplab.training.device import DTYPES, deterministic
 from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
-from bumplab.training.state import Interrupted, TrainState
+from bumplab.training.snapshots import save_snapshot
+from bumplab.training.state import Interrupted, TrainState, begin_session
 
-#: Time between checkpoints.
+#: Least time between checkpoints.
 CHECKPOINT_SECONDS = 20.0
+#: Most share of the time that checkpoints may take: after a slow one, the next comes later.
+CHECKPOINT_SHARE = 0.02
 
 
 def learning_rate(settings: Settings, step: int) -> float:
@@ -144,7 +148,7 @@ def train(
     progress : bool
         Show a bar with loss, images per second and time left.
     checkpoint_seconds : float
-        Time between checkpoints.
+        Time between checkpoints; it is longer where they would take more than :data:`CHECKPOINT_SHARE` of it.
 
     Returns
     -------
@@ -156,7 +160,8 @@ def train(
     Interrupted
         On Ctrl-C, after a checkpoint was written.
     BumplabError
-        If the checkpoint cannot be read or belongs to other settings, or the loss is no longer finite.
+        If training cannot go on from the checkpoint, see :func:`~bumplab.training.checkpoints.resume`, the disk
+        refuses one, or the loss is no longer finite.
 
     Examples
     --------
@@ -204,6 +209,8 @@ def run_loop(
     ------
     Interrupted
         On Ctrl-C, after checkpoints were written.
+    BumplabError
+        If the disk refuses a checkpoint or snapshot; the same call goes on from the checkpoints before.
 
     Examples
     --------
@@ -214,7 +221,11 @@ def run_loop(
     ([1], [{'step': 1}])
     """
     first, training = states[0], states[0].settings.training
+    for change in dict.fromkeys(map(begin_session, states)):
+        if change:
+            tqdm.write(change, file=sys.stderr)
     log_every = max(1, training.steps // 200)
+    pause = checkpoint_seconds
     saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
     hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
     bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
@@ -238,11 +249,13 @@ def run_loop(
                 for (state, _), entry in zip(well, measure_all([state for state, _ in well]), strict=True):
                     state.history["accuracy"].append(entry)
                 begun += time.monotonic() - paused
-            if interrupted() or time.monotonic() - saved > checkpoint_seconds:
+            due = time.monotonic()
+            if interrupted() or due - saved > pause:
                 for state, folder in well:
-                    state.seconds = (time.monotonic() - begun) / len(states)
-                    save_checkpoint(state, folder / CHECKPOINT)
+                    state.seconds = (due - begun) / len(states)
+                    save_checkpoint(state, folder)
                 saved = time.monotonic()
+                pause = max(checkpoint_seconds, (saved - due) / CHECKPOINT_SHARE)
             if interrupted():
                 raise Interrupted(f"Stopped after step {step} of {training.steps}; the same call goes on from there.")
     for state in states:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
+import bumplab
 from bumplab.common.errors import BumplabError
 from bumplab.models.unet import UNet
-from bumplab.training.device import pick_device, pick_precision
+from bumplab.training.device import device_name, pick_device, pick_precision
 from bumplab.training.settings import Settings
 from bumplab.worlds.bumps import subsample_evenly
 
@@ -54,6 +56,13 @@ class TrainState:
     history : dict
         ``loss``, a list of [step, mean loss since the last entry], and ``accuracy``, a list of dictionaries, see
         :func:`~bumplab.training.outcomes.measure`.
+    snapshots : dict
+        Name of each snapshot written so far -> SHA-256 of the file.
+    sessions : list of dict
+        Under what circumstances training began and, where it went on under others, since which step, see
+        :func:`begin_session`.
+    checkpoint : int or None
+        Step of the newest checkpoint that is known to be good.
 
     Examples
     --------
@@ -78,6 +87,9 @@ class TrainState:
     error: str | None = None
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
     history: dict[str, list] = field(default_factory=lambda: {"loss": [], "accuracy": []})
+    snapshots: dict[str, str] = field(default_factory=dict)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    checkpoint: int | None = None
 
 
 def init_state(settings: Settings, device: str = "auto", precision: str = "auto") -> TrainState:
@@ -112,13 +124,54 @@ def init_state(settings: Settings, device: str = "auto", precision: str = "auto"
     optimizer = torch.optim.AdamW(
         model.parameters(), weight_decay=settings.training.weight_decay, fused=place.type != "mps"
     )
-    return TrainState(
+    state = TrainState(
         settings, place, precision, model, average, optimizer,
         torch.Generator(place).manual_seed(settings.seed),
         torch.amp.GradScaler(place.type, enabled=precision == "fp16"),
         settings.world.seen().to(place),
         loss_sum=torch.zeros((), device=place),
     )  # fmt: skip
+    begin_session(state)
+    return state
+
+
+def begin_session(state: TrainState) -> str | None:
+    """Note in `state.sessions` that training begins or goes on, here and now.
+
+    A session under the circumstances of the one before is part of it: an interruption alone leaves no trace.
+
+    Parameters
+    ----------
+    state : TrainState
+
+    Returns
+    -------
+    str or None
+        What is other than before the interruption, as a sentence.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> state = init_state(preset("smoke"), "cpu")
+    >>> sorted(state.sessions[0])
+    ['bumplab', 'device', 'members', 'precision', 'step', 'threads', 'torch']
+    >>> state.step, state.precision = 20, "bf16"
+    >>> begin_session(state)
+    'Training goes on after step 20 with precision bf16 instead of fp32; the record of the run will say so.'
+    >>> [session["step"] for session in state.sessions]  # training done when each of them began
+    [0, 20]
+    """
+    now = {
+        "device": device_name(state.device), "precision": state.precision, "threads": torch.get_num_threads(),
+        "members": state.ensemble_size, "torch": str(torch.__version__), "bumplab": bumplab.__version__,
+    }  # fmt: skip
+    before = [session for session in state.sessions if session["step"] < state.step]
+    then = before[-1] if before else {}
+    changes = [f"{name} {value} instead of {then[name]}" for name, value in now.items() if then and then[name] != value]
+    state.sessions = before if then and not changes else [*before, {"step": state.step, **now}]
+    if not changes:
+        return None
+    return f"Training goes on after step {state.step} with {', '.join(changes)}; the record of the run will say so."
 
 
 def mean_target(settings: Settings) -> float:
