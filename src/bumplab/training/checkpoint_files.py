@@ -142,7 +142,10 @@ def read_header(path: Path) -> Header:
     bumplab.common.errors.BumplabError: is no regular file
     """
     with _opened(path) as file:
-        content = unseal((file.metadata() or {}).get("checkpoint", ""))
+        metadata = file.metadata() or {}
+        if "checkpoint" not in metadata:
+            raise BumplabError(DAMAGED)
+        content = unseal(metadata["checkpoint"])
     version = content.get("version")
     if content.get("format") == FORMAT and type(version) is int and version != VERSION:
         raise BumplabError(f"is of format {quote(version)}, this bumplab reads {VERSION}")
