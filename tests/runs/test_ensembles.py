@@ -12,7 +12,7 @@ from bumplab.runs.estimate import estimate_ensembles
 from bumplab.runs.folder_store import FolderStore, load
 from bumplab.runs.store import load_or_train
 from bumplab.runs.sweep import forecast_runs, sweep_settings
-from bumplab.training.checkpoints import init_or_resume, save_checkpoint
+from bumplab.training.checkpoints import checkpoint_name, init_or_resume, save_checkpoint
 from bumplab.training.device import pick_precision
 from bumplab.training.ensembles import Ensemble, groups, is_worthwhile
 from bumplab.training.loop import training_steps
@@ -166,7 +166,18 @@ def test_an_interrupted_ensemble_goes_on(tmp_path, monkeypatch, both, goes_on):
     for name, run in found.items():
         expected = both[0][name]
         assert [entry["step"] for entry in run.history["accuracy"]] == [5, 10, 15, 20]
+        members = [(session["step"], session["members"]) for session in run.provenance.get("sessions", [])]
+        assert members == ([] if goes_on == "together" else [(0, 3), (5, 1)])
         close(run.model(), expected)
+
+
+def test_a_member_with_a_bad_checkpoint_does_not_take_the_others_along(tmp_path):
+    path = FolderStore(tmp_path).work_folder(THREE[1].id) / checkpoint_name(1)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    found = together(THREE, tmp_path)
+    assert str(found[THREE[1].id]) == f"{path} is damaged or foreign; delete it to train from the start."
+    assert found[THREE[0].id].provenance["members"] == found[THREE[2].id].provenance["members"] == 2
 
 
 def test_checkpoints_at_different_steps_form_no_ensemble(tmp_path):

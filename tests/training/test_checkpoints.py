@@ -470,7 +470,7 @@ OPERATIONS = [(builtins, "open"), *((os, name) for name in ("fsync", "replace", 
 
 
 def interfere(patch, number, action):
-    """Call `action` before every file operation from that number on, 1 is the next one; return their count in a list."""
+    """Call `action` before every file operation from that number on (1 is the next); return their count in a list."""
     count = [0]
     for owner, name in OPERATIONS:
         original = getattr(owner, name)
