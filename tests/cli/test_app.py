@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import papermill
 import pytest
@@ -15,7 +16,6 @@ from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
 from bumplab.chapters.validation import parameters
 from bumplab.cli.app import run
 from bumplab.common.errors import BumplabError, quote
-from bumplab.runs.folders import pack_folders
 from bumplab.runs.pack import read_pack
 from bumplab.runs.packing import write_pack
 from bumplab.runs.store import load_or_train
@@ -117,7 +117,7 @@ def test_a_dry_run_shows_settings_and_trains_nothing(bumplab, monkeypatch):
         (["--device", "tpu"], "There is no device 'tpu' here: use auto or"),
         (["--device", "cpu:x"], "There is no device 'cpu:x'"),
         (["--device", "cpu", "--precision", "fp8"], "Precision 'fp8' is not possible on cpu"),
-        (["--store", __file__], "Cannot write to the store"),
+        (["--store", __file__], "it is not a folder"),
     ],
     ids=lambda value: " ".join(value).replace(__file__, "FILE") if isinstance(value, list) else "",
 )
@@ -139,8 +139,8 @@ def done(store):
 def test_train_makes_a_run_and_the_second_time_shows_it(bumplab, tmp_path, monkeypatch):
     words = "train", "--preset", "smoke", *SET, "--store", tmp_path, "--device", "cpu"
     code, output, _ = bumplab(*words)
-    summary, folder = output.splitlines()
-    assert code == 0 and folder.startswith(str(tmp_path)) and summary.startswith(folder[-12:])
+    summary, path = output.splitlines()
+    assert code == 0 and Path(path).parent == tmp_path and summary.startswith(Path(path).stem)
     replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
     assert bumplab(*words) == (0, output, "")
 
@@ -162,23 +162,26 @@ def test_runs_are_listed_shown_and_verified(bumplab, done, nothing_recorded):
 
 def test_recorded_runs_come_first(bumplab, done, monkeypatch, tmp_path):
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
-    pack_folders([done.folder], tmp_path / "study", "study")
+    write_pack(tmp_path / "study", "study", [done.record()])
     _, output, _ = bumplab("runs", "list")
     assert [line.split()[0] for line in output.splitlines()] == ["recorded", "cache"]
 
 
 def test_a_damaged_run_fails_and_is_named(bumplab, done, monkeypatch, nothing_recorded, tmp_path):
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
-    shutil.copytree(done.folder, tmp_path / done.id)
-    (tmp_path / done.id / "weights.safetensors").write_bytes(b"")
-    code, output, _ = bumplab("runs", "verify")
-    assert code == 1 and output.endswith(f"\n0 proved\n1 refuted: {done.id}\n0 not provable\n")
-    assert f"refuted       {done.id}  {tmp_path / done.id / 'weights.safetensors'} is not the file" in output
-    (tmp_path / done.id / "run.json").write_text("{}")
+    path, odd = tmp_path / done.path.name, preset("smoke", seed=7)
+    shutil.copy(done.path, path)
+    shutil.copy(done.path, tmp_path / f"{odd.id}.safetensors")
     code, output, errors = bumplab("runs", "list")
-    assert (code, output) == (1, "") and f"{tmp_path / done.id / 'run.json'} is damaged" in errors
-    refused(bumplab("runs", "show", done.id[:5]), f"{tmp_path / done.id / 'run.json'} is damaged")
-    shutil.copytree(done.folder, tmp_path / f"{done.id[:5]}0000000")
+    assert code == 1 and output.startswith(f"cache     {done.id}  ") and output.count("\n") == 1
+    assert f"{odd.id}.safetensors holds the settings of run {done.id}" in errors and errors.count("\n") == 1
+    code, output, _ = bumplab("runs", "verify")
+    assert code == 1 and output.endswith(f"\n1 proved\n1 refuted: {odd.id}\n0 not provable\n")
+    path.write_bytes(done.path.read_bytes()[:-1])
+    code, output, errors = bumplab("runs", "list")
+    assert (code, output) == (1, "") and f"{path} is damaged" in errors
+    refused(bumplab("runs", "show", done.id[:5]), f"{path} is damaged")
+    shutil.copy(done.path, tmp_path / f"{done.id[:5]}0000000.safetensors")
     refused(bumplab("runs", "show", done.id[:5]), "More than one run has an id starting with")
 
 
@@ -207,7 +210,7 @@ def test_record_trains_what_studies_ask_for_packs_it_and_keeps_what_is_there(bum
     lines = {name: read_pack(book / name).lines for name in studies}
     assert {name: set(study) for name, study in lines.items()} == {"02-small": {one.id}, "03-small": {two.id}}
     assert lines["02-small"][one.id]["weights"] == {} and set(lines["03-small"][two.id]["weights"]) == {"weights"}
-    assert {path.name for path in book.iterdir()} == set(studies)
+    assert {path.name for path in book.iterdir() if path.name[0] != "."} == set(studies)
     replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
     assert bumplab(*words)[0] == 0
 
@@ -216,17 +219,16 @@ def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_p
     book, other = tmp_path / "book" / "runs", tmp_path / "other"
     book.mkdir(parents=True)
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: book)
-    assert bumplab("runs", "export", done.id[:6], tmp_path / "out") == (0, f"{tmp_path / 'out' / done.id}\n", "")
-    names = {path.name for path in done.folder.iterdir()}
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out" / done.id).iterdir()} == {
-        name: (done.folder / name).read_bytes() for name in names
-    }
-    refused(bumplab("runs", "export", done.id, tmp_path / "out"), "is there already")
+    file = tmp_path / "out" / done.path.name
+    assert bumplab("runs", "export", done.id[:6], file.parent) == (0, f"{file}\n", "")
+    assert file.read_bytes() == done.path.read_bytes()
+    refused(bumplab("runs", "export", done.id, file.parent), "is there already")
     monkeypatch.setenv("BUMPLAB_STORE", str(other))
     refused(bumplab("runs", "show", done.id), "No run has an id")
-    assert bumplab("runs", "import", tmp_path / "out" / done.id) == (0, f"{other / done.id}\n", "")
-    refused(bumplab("runs", "import", tmp_path / "out" / done.id), "already; nothing was written")
-    refused(bumplab("runs", "import", tmp_path / "out"), "run.json is missing")
+    assert bumplab("runs", "import", file) == (0, f"{other / file.name}\n", "")
+    refused(bumplab("runs", "import", file), "already; nothing was written")
+    refused(bumplab("runs", "import", tmp_path / "nowhere"), "nowhere is missing")
+    refused(bumplab("runs", "import", file.parent), "is no regular file")
     refused(bumplab("runs", "pack", done.id, "--study", "../x"), "A study is named like the folder")
     assert bumplab("runs", "pack", done.id, "--study", "tests") == (0, f"1 runs in {book / 'tests'}\n", "")
     refused(bumplab("runs", "pack", done.id, "--study", "more"), "is in study tests already; nothing was written")
@@ -241,7 +243,7 @@ def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_p
 def test_packs_that_cannot_be_read_are_named_and_the_others_go_on(bumplab, done, monkeypatch, tmp_path):
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path / "none"))
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path)
-    pack_folders([done.folder], tmp_path / "good", "good")
+    write_pack(tmp_path / "good", "good", [done.record()])
     shutil.copytree(tmp_path / "good", tmp_path / "bad")
     index = tmp_path / "bad" / "runs.jsonl"
     whole = index.read_text()
@@ -267,7 +269,7 @@ def test_packs_that_cannot_be_read_are_named_and_the_others_go_on(bumplab, done,
 def test_diff_names_what_came_went_and_moved(bumplab, done, monkeypatch, tmp_path):
     book = tmp_path / "book" / "runs"
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: book)
-    pack_folders([done.folder], book / "one", "one")
+    write_pack(book / "one", "one", [done.record()])
 
     def git(*words):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)

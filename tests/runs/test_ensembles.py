@@ -4,12 +4,12 @@ import signal
 
 import pytest
 import torch
-from filelock import FileLock
 
 from bumplab.common.errors import BumplabError
 from bumplab.runs.ensembles import _train_at_once, load_or_train_ensemble
 from bumplab.runs.estimate import estimate_ensembles
-from bumplab.runs.folder_store import FolderStore, load
+from bumplab.runs.file_store import FileStore
+from bumplab.runs.run_file import read_run
 from bumplab.runs.store import load_or_train
 from bumplab.runs.sweep import forecast_runs, sweep_settings
 from bumplab.training.checkpoints import checkpoint_name, init_or_resume, save_checkpoint
@@ -172,7 +172,7 @@ def test_an_interrupted_ensemble_goes_on(tmp_path, monkeypatch, both, goes_on):
 
 
 def test_a_member_with_a_bad_checkpoint_does_not_take_the_others_along(tmp_path):
-    path = FolderStore(tmp_path).work_folder(THREE[1].id) / checkpoint_name(1)
+    path = FileStore(tmp_path).work_folder(THREE[1].id) / checkpoint_name(1)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     found = together(THREE, tmp_path)
@@ -181,7 +181,7 @@ def test_a_member_with_a_bad_checkpoint_does_not_take_the_others_along(tmp_path)
 
 
 def test_checkpoints_at_different_steps_form_no_ensemble(tmp_path):
-    folder = FolderStore(tmp_path).work_folder(THREE[0].id)
+    folder = FileStore(tmp_path).work_folder(THREE[0].id)
     state = init_or_resume(THREE[0], folder, "cpu")
     next(training_steps(state))
     save_checkpoint(state, folder)
@@ -205,7 +205,7 @@ def test_too_little_memory_halves_the_ensemble(tmp_path, monkeypatch):
 
 
 def test_what_another_process_trains_is_left_to_it(tmp_path):
-    with FileLock(FolderStore(tmp_path).lock(THREE[0].id)):
+    with FileStore(tmp_path).hold(THREE[0].id):
         assert THREE[0].id not in together(THREE, tmp_path)
 
 
@@ -237,7 +237,7 @@ def test_a_sweep_uses_ensembles_where_they_pay(tmp_path, monkeypatch, capsys):
     assert "4 to go, 3 at a time: about" in told
     table = sweep([*THREE, other], tmp_path, jobs=1)
     assert table["status"].tolist() == ["trained"] * 4
-    members = [load(tmp_path / name).provenance["members"] for name in table["id"]]
+    members = [read_run(tmp_path / f"{name}.safetensors").provenance["members"] for name in table["id"]]
     assert members == [3, 3, 3, 1]
     assert sweep([*THREE, other], tmp_path, jobs=1)["status"].tolist() == ["known"] * 4
 

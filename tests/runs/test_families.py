@@ -11,12 +11,12 @@ from bumplab.common.errors import BumplabError
 from bumplab.common.run_settings import RunSettings
 from bumplab.runs import families
 from bumplab.runs.families import Family, family_of, provenance, register_family
-from bumplab.runs.folder_store import FolderStore
-from bumplab.runs.folders import from_folder, to_folder
+from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.recording import pack_runs
 from bumplab.runs.records import Record, StoreError
 from bumplab.runs.run import Run
+from bumplab.runs.run_file import read_run, run_bytes
 from bumplab.runs.store import find, load_or_train, verify
 from bumplab.runs.verification import Recomputation
 from bumplab.training.settings import Settings, Training
@@ -87,15 +87,14 @@ def book(monkeypatch, tmp_path):
 def test_a_line_is_trained_stored_loaded_and_proved(book, tmp_path):
     settings = LineSettings()
     run = load_or_train(settings, store=tmp_path)
-    assert (
-        type(run) is LineRun and run.folder == tmp_path / settings.id and run.kept == {"history", "verdicts", "weights"}
-    )
+    assert type(run) is LineRun and run.path == tmp_path / f"{settings.id}.safetensors"
+    assert run.kept == {"history", "verdicts", "weights"}
     np.testing.assert_allclose(run.model().c, np.polyfit(*points(settings), 1), atol=0.05)
     steps, losses = run.curve("loss")
     assert len(steps) == 20 and losses[-1] < losses[0] / 10
     assert find(settings, tmp_path) == run and load_or_train(settings, store=tmp_path) == run
-    assert verify(FolderStore(tmp_path), run.id).reason == "from its verdicts and its weights"
-    assert {path.name for path in tmp_path.iterdir()} == {settings.id, f"{settings.id}.lock"}
+    assert verify(FileStore(tmp_path), run.id).reason == "from its verdicts and its weights"
+    assert {path.name for path in tmp_path.iterdir()} == {run.path.name, f"{settings.id}.lock"}
 
 
 def test_a_line_is_packed_beside_others_exported_and_read_back(book, tmp_path):
@@ -105,14 +104,15 @@ def test_a_line_is_packed_beside_others_exported_and_read_back(book, tmp_path):
     assert pack.ids() == sorted(run.id for run in runs)
     for run in runs:
         packed = find(run.settings)
-        assert type(packed) is LineRun and packed.folder == book / "lines" and packed.scalars == run.scalars
+        assert type(packed) is LineRun and packed.path == book / "lines" and packed.scalars == run.scalars
         assert verify(PackStore(book), run.id).verdict == "proved"
         with pytest.raises(StoreError, match="was recorded without its weights"):
             packed.model()
-        to_folder(packed.record(), tmp_path / "out" / run.id)
-        assert from_folder(tmp_path / "out" / run.id).scalars == run.scalars
+        path = tmp_path / f"{run.id}.safetensors"
+        path.write_bytes(run_bytes(packed.record()))
+        assert read_run(path).scalars == run.scalars
     full = load_or_train(LineSettings(), retrain=True, store=tmp_path / "b")  # the fullest copy goes first
-    assert find(LineSettings(), tmp_path / "b") == full and find(LineSettings()).folder == book / "lines"
+    assert find(LineSettings(), tmp_path / "b") == full and find(LineSettings()).path == book / "lines"
 
 
 def test_a_run_with_other_numbers_is_refused_and_nothing_is_lost(book, tmp_path):
@@ -136,7 +136,7 @@ def test_each_family_has_ids_and_a_trainer_version_of_its_own(tmp_path, monkeypa
     load_or_train(LineSettings(), store=tmp_path)
     monkeypatch.setattr(LineSettings, "trainer_version", 4)
     assert LineSettings().id != before[0] and Settings(training=Training(steps=7)).id == before[1]
-    (tmp_path / before[0]).rename(tmp_path / LineSettings().id)
+    (tmp_path / f"{before[0]}.safetensors").rename(tmp_path / f"{LineSettings().id}.safetensors")
     with pytest.raises(StoreError, match="version 3 of the trainer, this is 4"):
         find(LineSettings(), tmp_path)
 
@@ -145,7 +145,7 @@ def test_an_unknown_family_is_named(tmp_path, book):
     run = load_or_train(LineSettings(), store=tmp_path)
     del families._FAMILIES["lines"]
     with pytest.raises(StoreError, match="Runs of the family 'lines' are not known here"):
-        FolderStore(tmp_path).get(run.id)
+        FileStore(tmp_path).get(run.id)
     with pytest.raises(StoreError, match="not known"):
         family_of({"family": ["lines"]})
 

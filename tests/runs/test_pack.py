@@ -18,15 +18,14 @@ from hypothesis.extra import numpy as arrays_of
 
 from bumplab.common.digests import seal
 from bumplab.common.errors import BumplabError
-from bumplab.runs.bump_family import lattice_rows
 from bumplab.runs.fingerprints import describe_record
-from bumplab.runs.folders import from_folder, pack_folders, to_folder, with_rows, without_rows
 from bumplab.runs.pack import read_pack
 from bumplab.runs.pack_store import PackStore
-from bumplab.runs.packing import merge, write_pack
-from bumplab.runs.records import DTYPES, PackError, Record
+from bumplab.runs.packing import hold_pack, merge, write_pack
+from bumplab.runs.recording import complete_record
+from bumplab.runs.records import DTYPES, PackError, Record, ReplacedError
+from bumplab.runs.run_file import read_run, run_bytes
 from bumplab.runs.store import recorded_folder
-from bumplab.training.settings import Settings
 
 FILES = (
     "runs.jsonl",
@@ -90,6 +89,7 @@ def contents(folder):
 def read_all(folder):
     """Return every record of a pack; all digests are compared on the way."""
     pack = read_pack(folder)
+    pack.refuse_problems()
     return {id: pack.record(id) for id in pack.ids()}
 
 
@@ -348,6 +348,31 @@ def test_lines_of_the_index_that_do_not_belong_are_refused(folder):
     read_all(folder)
 
 
+@pytest.mark.parametrize("bad", ["aaaaaaaaaaaa", "bbbbbbbbbbbb"])
+@pytest.mark.parametrize("change", ["edited", "unreadable", "of another shape"])
+def test_one_bad_line_leaves_the_other_runs_there(folder, bad, change):
+    path = folder / "runs.jsonl"
+    lines = path.read_text().split("\n")
+    number = 1 if bad == "aaaaaaaaaaaa" else 2
+    lines[number] = {
+        "edited": lines[number].replace('"seed":3', '"seed":4'),
+        "unreadable": "{" * 5000,
+        "of another shape": seal({**read_pack(folder).line(bad), "arrays": {"embeddings/a": [[[[1]]]]}}),
+    }[change]
+    path.write_text("\n".join(lines))
+    pack = read_pack(folder)
+    (good,) = pack.ids()
+    assert good != bad and len(pack.problems) == 1 and f"line {number + 1}" in str(pack.problems[0])
+    assert_same(pack.record(good), record(good))
+    if change != "unreadable":
+        with pytest.raises(PackError, match=f"line {number + 1}"):
+            PackStore(folder.parent).get(bad)
+        assert PackStore(folder.parent).get("cccccccccccc") is None  # it cannot be the one of the bad line
+    else:
+        with pytest.raises(PackError, match=f"line {number + 1}"):
+            PackStore(folder.parent).get("cccccccccccc")
+
+
 @pytest.mark.parametrize("name", ["curves.parquet", "verdicts.parquet"])
 @pytest.mark.parametrize("change", ["number", "rows", "column", "type", "owner", "null"])
 def test_a_table_with_other_numbers_is_refused(folder, name, change):
@@ -465,17 +490,26 @@ def test_an_interrupted_write_leaves_the_old_pack(folder, monkeypatch, moment):
     assert [path.name for path in folder.parent.iterdir()] == ["toy"]
 
 
-def test_a_crash_between_the_two_renames_is_told(folder):
-    folder.rename(folder.with_name(".toy.old"))
-    with pytest.raises(PackError, match=r"An interrupted write left the last one in .*\.toy\.old\."):
-        read_pack(folder)
+def test_a_crash_between_the_two_renames_leaves_the_old_pack_to_readers_and_the_next_writer(folder):
+    before, old = contents(folder), folder.with_name(".toy.old")
+    folder.rename(old)
+    folder.with_name(".toy.4711").mkdir()
+    assert_same(read_pack(folder).record("aaaaaaaaaaaa"), record())
+    assert PackStore(folder.parent).ids() == ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]
+    with hold_pack(folder):
+        assert contents(folder) == before
+        assert sorted(path.name for path in folder.parent.iterdir()) == [".toy.lock", ".toy.lock.holder", "toy"]
 
 
-# ---------------------------------------------------------------- folders of single runs
+def test_a_pack_that_is_replaced_while_it_is_in_use_says_so(folder):
+    pack = read_pack(folder)
+    write_pack(folder, "toy", [record(curves={"loss": [[10, 0.5]]})])
+    with pytest.raises(ReplacedError, match="was replaced while it was in use; load the run again"):
+        pack.curves("aaaaaaaaaaaa")
+    assert read_pack(folder).curves("aaaaaaaaaaaa") == {"loss": [[10, 0.5]]}
 
 
-def rows_of(settings):
-    return lattice_rows(Settings.from_record(settings).world)
+# ---------------------------------------------------------------- recorded runs
 
 
 def recorded_sample():
@@ -487,15 +521,14 @@ def recorded_sample():
     return [run for kind in kinds.values() for run in kind[:2]]
 
 
-def test_recorded_runs_come_back_bit_for_bit_from_folders_and_from_another_pack(tmp_path):
+def test_recorded_runs_come_back_bit_for_bit_from_files_and_from_another_pack(tmp_path):
     sample = recorded_sample()
     assert {"history", "weights", "verdicts", "embeddings"} <= {name for run in sample for name in run.kept}
-    folders = [tmp_path / run.id for run in sample]
-    for run, folder in zip(sample, folders, strict=True):
-        to_folder(without_rows(run.record()), folder)
-        assert_same(from_folder(folder), without_rows(run.record()))
-    pack = pack_folders(folders, tmp_path / "pack", "sample", rows_of)
+    pack = write_pack(tmp_path / "pack", "sample", [run.record() for run in sample])
     for run in sample:
+        path = tmp_path / f"{run.id}.safetensors"
+        path.write_bytes(run_bytes(run.record()))
+        assert_same(read_run(path).record(), run.record())
         assert_same(pack.record(run.id), run.record())
         if "verdicts" in run.kept:
             lattice = run.settings.world.lattice()
@@ -504,52 +537,17 @@ def test_recorded_runs_come_back_bit_for_bit_from_folders_and_from_another_pack(
                 assert rows.dtype == torch.int32 and torch.equal(lattice[rows.long()], evaluation.mu)
 
 
-def test_a_folder_keeps_whatever_a_record_holds(tmp_path):
-    to_folder(record(), tmp_path / "aaaaaaaaaaaa")
-    assert_same(from_folder(tmp_path / "aaaaaaaaaaaa"), record())
-    with pytest.raises(PackError, match="is there already"):
-        to_folder(record(), tmp_path / "aaaaaaaaaaaa")
-    with pytest.raises(PackError, match="the name of another file"):
-        to_folder(record(weights={"code": {"a": np.zeros(1)}}), tmp_path / "other")
+def test_rows_are_added_to_verdicts_that_lack_them():
+    run = next(run for run in recorded_sample() if "verdicts" in run.kept)
+    kept = {name: array for name, array in run.arrays.items() if not name.endswith("/row")}
+    bare = replace(run, source=Copy(run, kept))
+    assert not any(name.endswith("/row") for name in bare.record().arrays)
+    assert_same(complete_record(bare), run.record())
 
 
-def test_a_damaged_folder_is_not_packed(tmp_path):
-    place = tmp_path / "aaaaaaaaaaaa"
-    for name, damage, sentence in [
-        ("history.json", lambda data: data.replace(b"0.1", b"0.2"), "is not the file that was recorded"),
-        ("weights.safetensors", None, "is missing"),
-        ("run.json", lambda data: data[:-9], "is damaged"),
-        ("run.json", lambda data: data.replace(b'"files"', b'"more": 1, "files"'), "holds more, which no run has"),
-        (
-            "run.json",
-            lambda data: data.replace(b"history.json", b"../aaaaaaaaaaaa/history.json"),
-            "is no file of a run",
-        ),
-    ]:
-        to_folder(record(), place)
-        data = (place / name).read_bytes()
-        (place / name).unlink()
-        if damage:
-            (place / name).write_bytes(damage(data))
-        with pytest.raises(PackError, match=sentence) as caught:
-            pack_folders([place], tmp_path / "pack", "toy")
-        assert str(place) in str(caught.value) and not (tmp_path / "pack").exists()
-        shutil.rmtree(place)
+class Copy:
+    """The source of a run, with other arrays."""
 
-
-def test_a_pack_that_differs_from_its_folders_is_taken_back(tmp_path, monkeypatch):
-    place = tmp_path / "aaaaaaaaaaaa"
-    to_folder(record(), place)
-    changed = record(scalars={"test": {"loss": 0.3}})
-    monkeypatch.setattr("bumplab.runs.pack.Pack.record", lambda self, id: changed)
-    with pytest.raises(PackError, match=r"run.json differs from what the pack gives back"):
-        pack_folders([place], tmp_path / "pack", "toy")
-    assert not (tmp_path / "pack").exists()
-
-
-def test_rows_are_added_to_the_parts_that_have_verdicts():
-    rows = {"test": np.arange(5), "nowhere": np.arange(2)}
-    found = with_rows(without_rows(record()), rows).arrays
-    assert found["verdicts/test/row"].dtype == np.int32 and "verdicts/nowhere/row" not in found
-    with pytest.raises(BumplabError, match="has 5 rows, others of test 4|has 4 rows, others of test 5"):
-        with_rows(record(), {"test": np.arange(4)})
+    def __init__(self, run, arrays):
+        self.line, self.curves, self.weights, self.kept = run.source.line, run.source.curves, run.weights, run.kept
+        self.arrays = lambda: arrays

@@ -1,8 +1,6 @@
 """Training is repeatable through any interruption, and the store hands out nothing that it did not check."""
 
 import functools
-import hashlib
-import json
 import math
 import multiprocessing
 import os
@@ -18,19 +16,23 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
+from tampering import contents, tampered
 
 from bumplab.analysis.activations import record_activations, to_grid
 from bumplab.chapters.studies import all_studies
 from bumplab.cli.app import run
+from bumplab.common.digests import digest_arrays
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
 from bumplab.runs import bump_family
-from bumplab.runs.folder_store import FolderStore, load
-from bumplab.runs.folders import pack_folders
+from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack_store import PackStore
+from bumplab.runs.packing import write_pack
 from bumplab.runs.records import StoreError
+from bumplab.runs.run_file import read_run
 from bumplab.runs.store import find, load_or_train, recorded_folder, verify
 from bumplab.training import loop
 from bumplab.training.checkpoints import find_checkpoints, resume
@@ -55,13 +57,6 @@ def tiny(last=10, **changes):
 
 def get(settings, store, **options):
     return load_or_train(settings, store=store, device="cpu", progress=False, **options)
-
-
-def content(folder):
-    """Return the bytes of everything that training makes."""
-    names = [path.name for path in folder.iterdir() if path.name != "run.json"]
-    assert "weights.safetensors" in names and "history.json" in names
-    return {name: (folder / name).read_bytes() for name in names}
 
 
 def same(one, other, dtype=torch.float32):
@@ -93,14 +88,15 @@ def test_an_unknown_run_is_trained_and_a_known_one_loaded(tmp_path, monkeypatch)
     first = get(tiny(), tmp_path)
     replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
     again = get(tiny(), tmp_path)
-    assert again == first and again.folder == tmp_path / tiny().id
+    assert again == first and again.path == tmp_path / f"{tiny().id}.safetensors"
     assert same(again.model(), first.model())
 
 
 def test_a_new_run_goes_to_the_folder_that_the_environment_names(store, no_training, done):
-    shutil.copytree(done.folder, store / done.id)
-    assert load_or_train(tiny(), progress=False).folder == store / done.id
-    shutil.rmtree(store / done.id)
+    copy = store / done.path.name
+    shutil.copy(done.path, copy)
+    assert load_or_train(tiny(), progress=False).path == copy
+    copy.unlink()
 
 
 def test_a_run_says_where_it_comes_from(done):
@@ -108,8 +104,11 @@ def test_a_run_says_where_it_comes_from(done):
     assert done.provenance["torch"] == torch.__version__ and done.provenance["precision"] == "fp32"
 
 
-def test_a_run_holds_its_files_and_nothing_else(done):
-    assert {path.name for path in done.folder.iterdir()} == {"run.json", *done.source.files}
+def test_a_finished_run_is_one_file(done):
+    assert sorted(path.name for path in done.path.parent.iterdir()) == [f"{done.id}.lock", f"{done.id}.safetensors"]
+    with safe_open(done.path, framework="numpy") as file:
+        kinds = {name.partition("/")[0] for name in file.keys()}  # noqa: SIM118
+    assert kinds == {"arrays", "weights"} and done.provenance["keep"] == "all"
 
 
 def test_the_history_covers_the_training(done):
@@ -136,7 +135,7 @@ def test_a_snapshot_of_the_last_step_is_the_final_network(tmp_path):
     asked = tiny(training={"snapshots": (5, 10)})
     run = get(asked, tmp_path)
     assert run.snapshots == [5, 10] and same(run.model(10), run.model())
-    assert [path.name for path in run.folder.glob("snapshot-*")] == ["snapshot-00000005.safetensors"]
+    assert run.kept >= {"snapshot-00000005", "weights"} and "snapshot-00000010" not in run.kept
     assert get(asked, tmp_path / "half", weights="half").snapshots == [10]
 
 
@@ -165,12 +164,8 @@ def test_a_run_knows_what_it_drew_with_and_without_its_weights(tmp_path):
 
 def test_a_run_may_be_kept_without_its_weights(tmp_path, done):
     run = get(tiny(), tmp_path, weights="none")
-    assert (
-        set(run.source.files) == {"history.json", "verdicts.safetensors"}
-        and run.history == done.history
-        and run.accuracy == done.accuracy
-    )
-    assert {path.name for path in run.folder.iterdir()} == {"run.json", *run.source.files} and run.snapshots == []
+    assert run.kept == {"history", "verdicts"} and run.snapshots == []
+    assert run.history == done.history and run.accuracy == done.accuracy
     assert run.evaluations.keys() == done.evaluations.keys()
     with pytest.raises(StoreError, match="was recorded without its weights"):
         run.model()
@@ -179,7 +174,7 @@ def test_a_run_may_be_kept_without_its_weights(tmp_path, done):
 def test_the_fuller_one_of_two_stores_is_found(tmp_path, done, monkeypatch):
     light = get(tiny(), tmp_path / "light", weights="half")
     get(tiny(), tmp_path / "full")
-    pack_folders([light.folder], tmp_path / "recorded" / "study", "study")
+    write_pack(tmp_path / "recorded" / "study", "study", [light.record()])
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path / "recorded")
     assert find(tiny(), tmp_path / "full").snapshots == [0, 5]
 
@@ -187,7 +182,7 @@ def test_the_fuller_one_of_two_stores_is_found(tmp_path, done, monkeypatch):
 @pytest.mark.parametrize("moment, other", [("first", "last"), ("last", "first")])
 def test_a_run_may_keep_a_code_instead_of_its_weights(tmp_path, done, moment, other):
     run, side = get(tiny(), tmp_path, weights=moment), tiny().world.size
-    assert set(run.source.files) == {"history.json", "verdicts.safetensors", "code.safetensors"}
+    assert run.kept == {"history", "verdicts", "embeddings"}
     for ask in (run.model, lambda: run.embedding(other)):
         with pytest.raises(StoreError, match="was recorded without its weights"):
             ask()
@@ -236,14 +231,14 @@ def test_codes_of_a_fine_lattice_are_thinned():
 def test_a_run_may_be_kept_in_half_precision(tmp_path, done):
     half = get(tiny(), tmp_path, weights="half")
     assert half.snapshots == [] and same(half.model(), done.model(), torch.float16) and half.accuracy == done.accuracy
-    sizes = [(run.folder / "weights.safetensors").stat().st_size for run in (half, done)]
-    assert sizes[0] < 0.7 * sizes[1] and half.model().stem.conv1.weight.dtype == torch.float32
-    assert verify(FolderStore(tmp_path), half.id).verdict == "proved"
+    sizes = [sum(array.nbytes for array in run.weights().values()) for run in (half, done)]
+    assert sizes[0] == sizes[1] / 2 and half.model().stem.conv1.weight.dtype == torch.float32
+    assert verify(FileStore(tmp_path), half.id).verdict == "proved"
 
 
 def test_a_store_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BumplabError, match=r"^Cannot write to the store .*; set BUMPLAB_STORE\.$"):
+    with pytest.raises(BumplabError, match=r"^Cannot use .*file: it is not a folder; name another place\.$"):
         get(tiny(), tmp_path / "file")
 
 
@@ -252,7 +247,7 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path):
 
 def test_training_repeats_bit_for_bit(done, tmp_path):
     torch.manual_seed(99)  # the global state plays no part
-    assert content(get(tiny(), tmp_path).folder) == content(done.folder)
+    assert contents(get(tiny(), tmp_path).path) == contents(done.path)
 
 
 def test_another_seed_gives_other_weights(done, tmp_path):
@@ -294,7 +289,7 @@ def test_a_run_interrupted_at_any_step_ends_as_if_it_had_not_been(step, done, tm
     assert signal.getsignal(signal.SIGINT) is before
     assert list(find_checkpoints(tmp_path / f"{tiny().id}.part")) == [step] and find(tiny(), tmp_path) is None
     monkeypatch.undo()
-    assert content(get(tiny(), tmp_path).folder) == content(done.folder)
+    assert contents(get(tiny(), tmp_path).path) == contents(done.path)
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
@@ -361,13 +356,13 @@ def test_a_run_killed_five_times_ends_as_if_it_had_not_been(tmp_path):
         time.sleep(random.uniform(0, 0.05))
         process.kill()
         process.join()
-        assert process.exitcode == -signal.SIGKILL and not (store / whole.id).exists()
+        assert process.exitcode == -signal.SIGKILL and not (store / whole.path.name).exists()
     process = CONTEXT.Process(target=command_line, args=(store, last))
     process.start()
     process.join(60)
     assert process.exitcode == 0
-    assert content(store / whole.id) == content(whole.folder)
-    assert {path.name for path in store.iterdir()} == {whole.id, f"{whole.id}.lock"}
+    assert contents(store / whole.path.name) == contents(whole.path)
+    assert {path.name for path in store.iterdir()} == {whole.path.name, f"{whole.id}.lock"}
 
 
 def ask(settings, store, log):
@@ -391,14 +386,10 @@ def test_processes_that_ask_for_the_same_run_train_it_once(done, tmp_path):
         process.join(60)
         assert process.exitcode == 0
     assert (tmp_path / "log").read_text() == "trained\n"
-    assert content(tmp_path / done.id) == content(done.folder)
+    assert contents(tmp_path / done.path.name) == contents(done.path)
 
 
 # ---------------------------------------------------------------- what the store refuses
-
-
-def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def cut(path):
@@ -415,82 +406,211 @@ def flip(path):
     path.write_bytes(data)
 
 
-def setting_unknown(path):
-    settings = json.loads(path.read_text())["settings"]
-    edit(path, settings=settings | {"world": settings["world"] | {"nope": 1}})
+def edited(change, sealed=True):
+    def damage(path):
+        with tampered(path, sealed) as (line, curves, tensors):
+            change(line, curves, tensors)
+
+    return damage
+
+
+def without(kind):
+    """Forget all arrays or weights, in the line, too."""
+
+    def change(line, curves, tensors):
+        line[kind].clear()
+        for name in [name for name in tensors if name.startswith(f"{kind}/")]:
+            del tensors[name]
+
+    return edited(change)
+
+
+def instead(what):
+    def damage(path):
+        path.unlink()
+        what(path)
+
+    return damage
 
 
 DAMAGES = {
-    "truncated weights": ("weights.safetensors", cut),
-    "foreign weights": ("weights.safetensors", foreign),
-    "one bit of the weights": ("weights.safetensors", flip),
-    "no weights": ("weights.safetensors", lambda path: path.unlink()),
-    "truncated snapshot": ("snapshot-00000005.safetensors", cut),
-    "truncated history": ("history.json", cut),
-    "no run.json": ("run.json", lambda path: path.unlink()),
-    "truncated run.json": ("run.json", cut),
-    "binary run.json": ("run.json", lambda path: path.write_bytes(b"\xff\xfe\0")),
-    "run.json of something else": ("run.json", lambda path: path.write_text("[1, 2]")),
-    "run.json without files": ("run.json", lambda path: edit(path, files=[1])),
-    "run.json of other settings": ("run.json", lambda path: edit(path, settings=tiny(seed=7).model_dump())),
-    "run.json with an unknown setting": ("run.json", setting_unknown),
-    "run.json of another trainer": ("run.json", lambda path: edit(path, trainer=999)),
-    "wrong hash": ("run.json", lambda path: edit(path, files={"weights.safetensors": "0" * 64})),
+    "truncated": cut,
+    "foreign": foreign,
+    "one bit of the last tensor": flip,
+    "empty": lambda path: path.write_bytes(b""),
+    "no tensors": lambda path: path.write_bytes(b"\xff\xfe\0 no tensors"),
+    "a pipe": instead(os.mkfifo),
+    "a link to a device": instead(lambda path: path.symlink_to("/dev/zero")),
+    "a number edited": edited(lambda line, *_: line["scalars"]["seen"].update(joint=0.5), sealed=False),
+    "a number that cannot be": edited(lambda line, *_: line["scalars"]["seen"].update(joint=7.5)),
+    "a number that is none": edited(lambda line, *_: line["scalars"]["seen"].update(x=math.nan)),
+    "a number too few": edited(lambda line, *_: line["scalars"]["seen"].pop("several")),
+    "scalars of another shape": edited(lambda line, *_: line.update(scalars={"seen": 1.0})),
+    "scalars of unexpected depth": edited(lambda line, *_: line["scalars"]["seen"].update(joint={"a": {"b": 1.0}})),
+    "no seconds": edited(lambda line, *_: line["provenance"].pop("seconds")),
+    "seconds in words": edited(lambda line, *_: line["provenance"].update(seconds="long")),
+    "a field too many": edited(lambda line, *_: line.update(more=1)),
+    "settings of another run": edited(lambda line, *_: line.update(settings=tiny(seed=7).to_record())),
+    "an unknown setting": edited(lambda line, *_: line["settings"]["world"].update(nope=1)),
+    "settings without a seed": edited(lambda line, *_: line["settings"].pop("seed")),
+    "another trainer": edited(lambda line, *_: line.update(trainer=999)),
+    "a digest of nothing": edited(lambda line, *_: line["weights"].update(weights="0" * 64)),
+    "weights as none": edited(lambda line, *_: line["weights"].update(weights=None)),
+    "a snapshot less": edited(lambda line, *_: line["weights"].pop("snapshot-00000005")),
+    "no weights": without("weights"),
+    "no arrays": without("arrays"),
+    "an array of another type": edited(lambda line, *_: line["arrays"]["verdicts/seen/code"].__setitem__(0, "int16")),
+    "an array of astronomic shape": edited(
+        lambda line, *_: line["arrays"]["verdicts/seen/code"].__setitem__(1, [2**40, 2**40])
+    ),
+    "a path for a name": edited(lambda line, *_: line["weights"].update({"../../weights": "0" * 64})),
+    "curves of another run": edited(lambda line, curves, _: curves.update(loss=[[1, 0.5]])),
+    "curves of another shape": edited(lambda line, curves, _: curves.update(loss=3)),
+    "a tensor more": edited(lambda line, curves, tensors: tensors.update({"arrays/more": np.zeros(3)})),
+    "a tensor of another type": edited(
+        lambda line, curves, tensors: tensors.update({"arrays/verdicts/seen/error": np.zeros((64, 2))})
+    ),
 }
 
 
-@pytest.mark.parametrize("name, damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_run_is_refused_by_name_and_mended_on_request(name, damage, done, tmp_path, monkeypatch):
-    shutil.copytree(done.folder, tmp_path / done.id)
-    damage(tmp_path / done.id / name)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_run_is_refused_by_name_and_mended_on_request(damage, done, tmp_path, monkeypatch):
+    path = tmp_path / done.path.name
+    shutil.copy(done.path, path)
+    damage(path)
     with monkeypatch.context() as patch, pytest.raises(StoreError) as error:
         replace_everywhere(patch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
         get(tiny(), tmp_path)
-    named = "weights.safetensors" if damage is DAMAGES["wrong hash"][1] else name
-    assert str(tmp_path / done.id / named) in one_sentence(error)
+    assert str(path) in one_sentence(error)
+    assert verify(FileStore(tmp_path), done.id).verdict == "refuted"
     mended = get(tiny(), tmp_path, retrain=True)
-    assert content(mended.folder) == content(done.folder)
+    assert contents(mended.path) == contents(done.path)
     assert get(tiny(), tmp_path) == mended
 
 
+def test_a_folder_in_the_place_of_a_run_is_refused_before_anything_is_trained(tmp_path, no_training):
+    (tmp_path / f"{tiny().id}.safetensors").mkdir()
+    for retrain in (False, True):
+        with pytest.raises(StoreError, match=r"safetensors is (no regular file|a folder, where run)"):
+            get(tiny(), tmp_path, retrain=retrain)
+
+
+def test_a_number_that_could_be_is_refuted(done, tmp_path):
+    path = tmp_path / done.path.name
+    shutil.copy(done.path, path)
+    edited(lambda line, *_: line["scalars"]["seen"].update(joint=0.5))(path)
+    assert get(tiny(), tmp_path).accuracy["seen"]["joint"] == 0.5
+    proof = verify(FileStore(tmp_path), done.id)
+    assert proof.reason == "it records seen.joint 0.5, its verdicts give 0.0"
+
+
 def test_a_run_under_another_name_is_refused(done, tmp_path):
-    shutil.copytree(done.folder, tmp_path / "0123456789ab")
+    shutil.copy(done.path, tmp_path / "0123456789ab.safetensors")
     with pytest.raises(StoreError) as error:
-        load(tmp_path / "0123456789ab")
-    assert f"holds the settings of run {done.id}, not 0123456789ab" in one_sentence(error)
+        read_run(tmp_path / "0123456789ab.safetensors")
+    assert f"holds the settings of run {done.id}, for which it is not called" in one_sentence(error)
 
 
-@pytest.mark.parametrize("damage", [foreign, lambda path: path.write_bytes(b"no tensors")], ids=["foreign", "garbage"])
-def test_weights_that_fit_their_hash_but_not_their_settings_are_refused(damage, done, tmp_path):
-    folder = tmp_path / done.id
-    shutil.copytree(done.folder, folder)
-    damage(folder / "weights.safetensors")
-    edit(folder / "run.json", files=done.source.files | {"weights.safetensors": sha256(folder / "weights.safetensors")})
-    with pytest.raises(StoreError) as error:
-        load(folder).model()
-    assert str(folder) in one_sentence(error)
+def test_weights_that_fit_their_digest_but_not_their_network_are_refused(done, tmp_path):
+    path = tmp_path / done.path.name
+    shutil.copy(done.path, path)
+    with tampered(path) as (line, _, tensors):
+        for name in [name for name in tensors if name.startswith("weights/weights/")]:
+            del tensors[name]
+        tensors["weights/weights/head.bias"] = np.zeros(1, np.float32)
+        line["weights"]["weights"] = digest_arrays({"head.bias": np.zeros(1, np.float32)})
+    with pytest.raises(StoreError, match="do not fit its network"):
+        get(tiny(), tmp_path).model()
+    assert verify(FileStore(tmp_path), done.id).verdict == "refuted"
 
 
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def test_files_are_checked_when_they_are_used_not_only_when_found(done, tmp_path):
-    shutil.copytree(done.folder, tmp_path / done.id)
+def test_a_file_is_checked_when_it_is_used_not_only_when_found(done, tmp_path):
+    shutil.copy(done.path, tmp_path / done.path.name)
     run = get(tiny(), tmp_path)
-    flip(run.folder / "weights.safetensors")
-    with pytest.raises(StoreError, match="is not the file that was recorded"):
+    with tampered(run.path) as (_, _, tensors):
+        name = max(name for name in tensors if name.startswith("weights/weights/"))
+        tensors[name] = tensors[name] + 1
+    with pytest.raises(StoreError, match="its weights weights are not what was recorded"):
         run.model()
+
+
+def test_a_run_that_is_replaced_while_it_is_in_use_says_so(done, tmp_path):
+    shutil.copy(done.path, tmp_path / done.path.name)
+    run = get(tiny(), tmp_path)
+    with tampered(run.path) as (line, _, _):
+        line["provenance"]["date"] = "2030-01-01"
+    with pytest.raises(StoreError, match="was replaced while it was in use; load the run again"):
+        run.model()
+    assert get(tiny(), tmp_path).model()
 
 
 def test_a_damaged_recorded_run_gives_way_to_the_one_trained_instead(done, tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path / "recorded")
-    pack_folders([done.folder], tmp_path / "recorded" / "study", "study")
+    write_pack(tmp_path / "recorded" / "study", "study", [done.record()])
     cut(tmp_path / "recorded" / "study" / "weights" / f"{done.id}.safetensors")
     with pytest.raises(StoreError):
         get(tiny(), tmp_path / "new")
     mended = get(tiny(), tmp_path / "new", retrain=True)
-    assert get(tiny(), tmp_path / "new").folder == mended.folder == tmp_path / "new" / done.id
+    assert get(tiny(), tmp_path / "new").path == mended.path == tmp_path / "new" / done.path.name
+
+
+# ---------------------------------------------------------------- what a kill leaves
+
+
+def leftovers(store):
+    return sorted(path.name for path in store.iterdir() if not path.name.endswith(".lock"))
+
+
+def test_a_finished_run_that_a_kill_left_beside_is_adopted(done, tmp_path, no_training):
+    work = FileStore(tmp_path).make_work_folder(done.id)
+    shutil.copy(done.path, work / done.path.name)
+    (work / "checkpoint-00000005.safetensors").write_bytes(b"cut off")
+    assert FileStore(tmp_path).ids() == []
+    assert contents(get(tiny(), tmp_path).path) == contents(done.path)
+    assert leftovers(tmp_path) == [done.path.name]
+
+
+def test_a_cut_off_copy_is_cleared_away_and_training_goes_on(done, tmp_path):
+    work = FileStore(tmp_path).make_work_folder(done.id)
+    (work / done.path.name).write_bytes(done.path.read_bytes()[:-9])
+    assert contents(get(tiny(), tmp_path).path) == contents(done.path)
+    assert leftovers(tmp_path) == [done.path.name]
+
+
+def test_what_training_has_no_more_use_for_goes_when_the_run_is_next_found(done, tmp_path, no_training):
+    shutil.copy(done.path, tmp_path / done.path.name)
+    work = FileStore(tmp_path).make_work_folder(done.id)
+    (work / "snapshot-00000005.safetensors").write_bytes(b"left")
+    with FileStore(tmp_path).hold(done.id):
+        get(tiny(), tmp_path)
+        assert work.exists()  # somebody trains it again at the moment
+    get(tiny(), tmp_path)
+    assert leftovers(tmp_path) == [done.path.name]
+    work = FileStore(tmp_path).make_work_folder(done.id)
+    (work / "checkpoint-00000005.safetensors").write_bytes(b"to go on from")
+    get(tiny(), tmp_path)
+    assert work.exists()
+
+
+def test_a_link_in_the_place_of_a_work_folder_goes_and_what_it_points_to_stays(done, tmp_path):
+    foreign_folder = tmp_path / "foreign"
+    foreign_folder.mkdir()
+    (foreign_folder / "checkpoint-00000005.safetensors").write_text("mine")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / f"{done.id}.part").symlink_to(foreign_folder)
+    assert contents(get(tiny(), tmp_path / "store").path) == contents(done.path)
+    assert leftovers(tmp_path / "store") == [done.path.name]
+    assert [path.name for path in foreign_folder.iterdir()] == ["checkpoint-00000005.safetensors"]
+
+
+def test_nothing_but_a_finished_run_is_listed(done, tmp_path):
+    shutil.copy(done.path, tmp_path / done.path.name)
+    for name in ("0123456789ab.part", f"{done.id}.old", f".{done.id}.77", "0123456789ab"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / done.path.name).write_bytes(b"")
+    (tmp_path / ".0123456789ab.safetensors.77").write_bytes(b"")
+    (tmp_path / "0123456789AB.safetensors").write_bytes(b"")
+    assert FileStore(tmp_path).ids() == [done.id] and FileStore(tmp_path).problems() == []
 
 
 # ---------------------------------------------------------------- the parts of training

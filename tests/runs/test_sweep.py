@@ -21,8 +21,8 @@ from bumplab.common.errors import BumplabError
 from bumplab.common.parsing import flatten
 from bumplab.runs.estimate import _images, estimate_seconds, format_estimate
 from bumplab.runs.executor import dask_client, run_tasks
-from bumplab.runs.folder_store import load
 from bumplab.runs.grids import grid_settings, parse_grid
+from bumplab.runs.run_file import read_run
 from bumplab.runs.store import load_or_train, recorded_folder
 from bumplab.runs.sweep import forecast_runs, load_or_train_all, sweep_settings
 from bumplab.training import loop
@@ -49,7 +49,7 @@ def one_sentence(error):
 
 def finished(store):
     """Return which file each finished run is: a run that is made again has another one."""
-    stats = {path.parent.name: path.stat() for path in store.glob("[!.]*/run.json") if ".part" not in str(path)}
+    stats = {path.stem: path.stat() for path in store.glob("*.safetensors")}
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
@@ -185,7 +185,7 @@ def test_the_table_has_a_row_for_every_run_with_every_setting_and_every_accuracy
     settings, folder, table = swept
     assert list(table["id"]) == [each.id for each in settings] and set(table["status"]) == {"trained"}
     for (_, row), each in zip(table.iterrows(), settings, strict=True):
-        run = load(folder / "store" / each.id)
+        run = read_run(folder / "store" / f"{each.id}.safetensors")
         for part in ("seen", "unseen"):
             for name, value in run.accuracy.get(part, dict.fromkeys(run.accuracy["seen"], math.nan)).items():
                 assert row[f"{part}.{name}"] == pytest.approx(value, nan_ok=True)
@@ -292,11 +292,11 @@ def test_the_runs_behind_a_chapter_are_gathered_trained_afresh_or_refused(tmp_pa
     assert capsys.readouterr().out.startswith("2 runs, 0 of them known; 2 to go")
     assert load_or_train_all(cells, device="cpu") == first
     assert capsys.readouterr().out == "2 runs, all of them known.\n"
-    written = {each: (run.folder / "run.json").stat().st_mtime_ns for each, run in first.items()}
+    written = {each: run.path.stat().st_mtime_ns for each, run in first.items()}
     afresh = load_or_train_all(cells, True, "cpu")
     assert capsys.readouterr().out.startswith("2 runs, 0 of them known; 2 to go")
     for each, again in afresh.items():  # the same results, of another training
-        assert again.accuracy == first[each].accuracy and (again.folder / "run.json").stat().st_mtime_ns > written[each]
+        assert again.accuracy == first[each].accuracy and again.path.stat().st_mtime_ns > written[each]
     (tmp_path / cells[1].id / "weights.safetensors").write_bytes(b"")
     with pytest.raises(BumplabError, match=r"^1 of 2 runs failed; the first one: .* is not the file that was recorded"):
         load_or_train_all(cells, device="cpu")
@@ -305,8 +305,8 @@ def test_the_runs_behind_a_chapter_are_gathered_trained_afresh_or_refused(tmp_pa
 def test_a_recorded_run_that_is_trained_afresh_is_the_new_one(tmp_path, monkeypatch):
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
     (asked,) = grid_settings("smoke", {}, {})
-    assert load_or_train_all([asked])[asked].folder.parent == recorded_folder()
-    assert load_or_train_all([asked], True)[asked].folder.parent == tmp_path
+    assert load_or_train_all([asked])[asked].path.parent == recorded_folder()
+    assert load_or_train_all([asked], True)[asked].path.parent == tmp_path
 
 
 def test_a_cell_that_takes_its_process_down_is_found_and_the_others_go_on():

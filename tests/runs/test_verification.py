@@ -1,15 +1,15 @@
 """A recorded number is proved from what the run kept, refuted, or named as beyond proof; nothing is taken on trust."""
 
 import datetime
-import json
 import math
 import random
 import shutil
 from collections import defaultdict
 
 import pytest
+from tampering import tampered
 
-from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.store import load_or_train, recorded_folder, verify
@@ -30,66 +30,80 @@ def run(request, tmp_path_factory):
 
 
 def edited(run, folder, change):
-    """Copy a run and change what its file says."""
-    shutil.copytree(run.folder, folder / run.id)
-    path = folder / run.id / "run.json"
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-    return folder / run.id
+    """Copy a run and change what its line says, with a seal that fits."""
+    path = folder / run.path.name
+    shutil.copy(run.path, path)
+    with tampered(path) as (line, _, tensors):
+        change(line)
+        for name in [name for name in tensors if name.startswith("arrays/") and not line["arrays"]]:
+            del tensors[name]
+        for name in [name for name in tensors if name.startswith("weights/") and not line["weights"]]:
+            del tensors[name]
+    return path
 
 
-def proof_of(folder):
-    return verify(FolderStore(folder.parent), folder.name)
+def proof_of(path):
+    return verify(FileStore(path.parent), path.stem)
 
 
 def test_a_run_is_proved_from_all_that_it_kept(run):
-    proof = proof_of(run.folder)
+    proof = proof_of(run.path)
     weights = " and its weights" if "weights" in run.kept else ""
     assert (proof.verdict, proof.reason) == ("proved", f"from its verdicts{weights}")
 
 
-@pytest.mark.parametrize("value", [0.5, 7.5, math.nan, math.inf, None, "0.0", True])
-@pytest.mark.parametrize("name", ["joint", "y", "misplaced", "n"])
-def test_an_edited_number_is_refuted(run, tmp_path, name, value):
-    if run.accuracy["unseen"][name] == value:
-        value = 0.25
-    proof = proof_of(edited(run, tmp_path, lambda content: content["accuracy"]["unseen"].update({name: value})))
+@pytest.mark.parametrize("name", ["joint", "y", "misplaced"])
+def test_an_edited_number_is_refuted(run, tmp_path, name):
+    value = 0.25 if run.accuracy["unseen"][name] == 0.5 else 0.5
+    proof = proof_of(edited(run, tmp_path, lambda content: content["scalars"]["unseen"].update({name: value})))
     assert proof.verdict == "refuted" and f"it records unseen.{name} {value}, its verdicts give" in proof.reason
+
+
+@pytest.mark.parametrize("value", [7.5, -0.1, math.nan, math.inf, True, 10**30])
+@pytest.mark.parametrize("name", ["joint", "y", "misplaced", "n"])
+def test_a_number_that_cannot_be_is_refuted(run, tmp_path, name, value):
+    proof = proof_of(edited(run, tmp_path, lambda content: content["scalars"]["unseen"].update({name: value})))
+    assert proof.verdict == "refuted"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "0.5", True])
+def test_what_is_no_number_equals_nothing(value):
+    for then, now in ((value, 0.5), (0.5, value), (value, value)):
+        assert prove("a", {"joint": then}, [Recomputation("verdicts", {"joint": now}, 9.0)]).verdict == "refuted"
 
 
 def test_the_last_of_six_digits_counts(run, tmp_path):
     close = run.accuracy["seen"]["joint"] + 1e-6
-    proof = proof_of(edited(run, tmp_path, lambda content: content["accuracy"]["seen"].update(joint=close)))
+    proof = proof_of(edited(run, tmp_path, lambda content: content["scalars"]["seen"].update(joint=close)))
     assert proof.verdict == "refuted"
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda content: content["accuracy"].pop("unseen"),
-        lambda content: content["accuracy"]["seen"].pop("x"),
-        lambda content: content["accuracy"]["seen"].update(extra=0.5),
-        lambda content: content.update(accuracy={}),
+        lambda content: content["scalars"].pop("unseen"),
+        lambda content: content["scalars"]["seen"].pop("x"),
+        lambda content: content["scalars"]["seen"].update(extra=0.5),
+        lambda content: content.update(scalars={}),
     ],
 )
 def test_a_number_too_few_or_too_many_is_refuted(run, tmp_path, change):
     assert proof_of(edited(run, tmp_path, change)).verdict == "refuted"
 
 
-def test_a_run_that_keeps_its_history_alone_is_named_as_beyond_proof(run, tmp_path):
-    folder = edited(
-        run, tmp_path, lambda content: content.update(files={"history.json": run.source.files["history.json"]})
-    )
-    proof = proof_of(folder)
+def test_an_early_run_that_keeps_its_history_alone_is_named_as_beyond_proof(run, tmp_path):
+    def forget(line):
+        line["provenance"].pop("keep")  # early runs did not say
+        line["arrays"], line["weights"] = {}, {}
+
+    proof = proof_of(edited(run, tmp_path, forget))
     assert (proof.id, proof.verdict) == (run.id, "not provable") and "only its history" in proof.reason
 
 
-def test_a_damaged_file_is_a_refutation_that_names_it(run, tmp_path):
-    folder = edited(run, tmp_path, lambda content: None)
-    (folder / "history.json").write_text("{}")
-    proof = proof_of(folder)
-    assert proof.verdict == "refuted" and str(folder / "history.json") in proof.reason
+def test_a_run_that_lost_what_it_says_that_it_kept_is_refuted(run, tmp_path):
+    for kind in ("arrays", "weights") if run.kept > {"history", "verdicts"} else ("arrays",):
+        proof = proof_of(edited(run, tmp_path, lambda line, kind=kind: line[kind].clear()))
+        assert proof.verdict == "refuted" and str(tmp_path) in proof.reason
 
 
 def test_weights_may_differ_by_one_condition_in_200():

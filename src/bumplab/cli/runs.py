@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from bumplab.cli.options import device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, quote
 
 if TYPE_CHECKING:
-    from bumplab.runs.folder_store import FolderStore
+    from bumplab.runs.file_store import FileStore
     from bumplab.runs.pack_store import PackStore
     from bumplab.runs.run import Run
 
@@ -54,7 +55,7 @@ def show_run(run_id: str) -> None:
     run = _get(run_id)
     content = {
         "id": run.id, "settings": run.settings.model_dump(mode="json"), "accuracy": run.scalars,
-        "provenance": run.provenance, "kept": sorted(run.kept), "folder": str(run.folder),
+        "provenance": run.provenance, "kept": sorted(run.kept), "path": str(run.path),
     }  # fmt: skip
     click.echo(json.dumps(content, indent=1))
 
@@ -63,28 +64,35 @@ def show_run(run_id: str) -> None:
 @click.argument("run_id")
 @folder_argument
 def export_run(run_id: str, folder: Path) -> None:
-    """Write a run as files of its own into FOLDER/ID: JSON and safetensors. RUN_ID may be shortened."""
-    from bumplab.runs.folders import to_folder
+    """Write a run as a file of its own, FOLDER/ID.safetensors. RUN_ID may be shortened."""
+    from bumplab.common.files import atomic_write, disk_errors
+    from bumplab.runs.file_store import FileStore
+    from bumplab.runs.run_file import run_bytes
 
     run = _get(run_id)
-    to_folder(run.record(), folder / run.id)
-    click.echo(f"{folder / run.id}")
+    path = FileStore(folder).path(run.id)
+    with disk_errors(path, other="name another folder"):
+        if os.path.lexists(path):
+            raise BumplabError(f"{path} is there already; nothing was written.")
+        atomic_write(path, run_bytes(run.record()))
+    click.echo(f"{path}")
 
 
 @runs_group.command("import")
-@folder_argument
-def import_run(folder: Path) -> None:
-    """Check the run in FOLDER, as export wrote it, and add it to your store of runs."""
-    from bumplab.runs.folder_store import FolderStore, load
+@click.argument("file", type=click.Path(path_type=Path))
+def import_run(file: Path) -> None:
+    """Check the run in FILE, as export wrote it, and add it to your store of runs."""
+    from bumplab.runs.file_store import FileStore
+    from bumplab.runs.run_file import read_run
     from bumplab.runs.store import cache_folder
 
-    run = load(folder.resolve())
+    run = read_run(file)
     run.check()
-    store = FolderStore(cache_folder())
-    if store.get(run.id):
-        raise BumplabError(f"Run {run.id} is in {store.folder} already; nothing was written.")
-    store.lock(run.id)
-    click.echo(f"{store.save(run.record()).folder}")
+    store = FileStore(cache_folder())
+    with store.hold(run.id):
+        if store.get(run.id):
+            raise BumplabError(f"Run {run.id} is in {store.folder} already; nothing was written.")
+        click.echo(f"{store.save(run.record()).path}")
 
 
 @runs_group.command("pack")
@@ -102,7 +110,8 @@ def pack_runs(run_ids: tuple[str, ...], study: str) -> None:
 @click.argument("revision")
 def diff_runs(revision: str) -> None:
     """Print which recorded runs came (+), went (-) or changed (!) since REVISION of git, and which accuracies moved."""
-    from bumplab.runs.pack import INDEX, parse_index
+    from bumplab.runs.pack import parse_index
+    from bumplab.runs.pack_files import INDEX
     from bumplab.runs.pack_store import PackStore
     from bumplab.runs.recording import compare_indices
     from bumplab.runs.store import recorded_folder
@@ -113,7 +122,9 @@ def diff_runs(revision: str) -> None:
     for name in names:
         if Path(name).name == INDEX:
             text = _git(folder, "show", "--end-of-options", f"{revision}:./{name}")
-            then += parse_index(f"{revision}:{name}", text.split("\n"))[1].values()
+            pack = parse_index(f"{revision}:{name}", text.split("\n"))
+            pack.refuse_problems()
+            then += pack.lines.values()
     for error in PackStore(folder).problems():
         raise error
     now = [line for pack in PackStore(folder).packs() for line in pack.lines.values()]
@@ -169,7 +180,7 @@ def _git(folder: Path, *words: str) -> str:
         raise BumplabError(f"git cannot read that revision: {error.stderr.strip().splitlines()[0]}.") from None
 
 
-def _locate(run_id: str) -> tuple[PackStore | FolderStore, str]:
+def _locate(run_id: str) -> tuple[PackStore | FileStore, str]:
     """Return the store and whole id of the one run whose id starts like this; recorded ones go first."""
     from bumplab.runs.store import stores
 

@@ -34,4 +34,4 @@ def train(
         return
     run = load_or_train(settings, retrain=retrain, store=store, device=device, precision=precision)
     click.echo(run.describe())
-    click.echo(f"{run.folder}")
+    click.echo(f"{run.path}")

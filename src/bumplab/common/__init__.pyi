@@ -21,7 +21,7 @@ from .files import (
     is_file as is_file,
     remove as remove,
     resolve_folder as resolve_folder,
-    sync_folder as sync_folder,
+    sync as sync,
     user_folder as user_folder,
     write_file as write_file,
 )

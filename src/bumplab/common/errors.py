@@ -31,5 +31,8 @@ def quote(value: object) -> str:
     80
     """
     is_path = isinstance(value, PurePath)
-    text, most = (str(value), 200) if is_path else (repr(value), 80)
+    try:
+        text, most = (str(value), 200) if is_path else (repr(value), 80)
+    except (RecursionError, ValueError):  # nested too deep, or a number with too many digits
+        return f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most // 2 - 2]}...{text[1 - most // 2 :]}"

@@ -96,7 +96,7 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     try:
         write_file(part, content)
         os.replace(part, path)
-        sync_folder(path.parent)
+        sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -119,16 +119,16 @@ def write_file(path: Path, content: bytes | str) -> None:
         os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, so that a rename survives a power cut; Windows cannot.
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk, so that a rename survives a power cut.
 
     Examples
     --------
-    >>> sync_folder(Path("/"))
+    >>> sync(Path("/"))
     """
-    if os.name == "nt":
-        return
-    number = os.open(folder, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(number)
     finally:

@@ -3,11 +3,11 @@ from .bump_family import (
     WEIGHT_POLICIES as WEIGHT_POLICIES,
     WEIGHTS_TOLERANCE as WEIGHTS_TOLERANCE,
     BumpRun as BumpRun,
-    lattice_rows as lattice_rows,
     make_record as make_record,
     recompute as recompute,
     train_record as train_record,
 )
+from .bump_schema import BumpSchema as BumpSchema, check_contents as check_contents, lattice_rows as lattice_rows
 from .ensembles import load_or_train_ensemble as load_or_train_ensemble
 from .estimate import (
     estimate_ensembles as estimate_ensembles,
@@ -30,46 +30,38 @@ from .families import (
     provenance as provenance,
     register_family as register_family,
 )
+from .file_store import FileStore as FileStore
 from .fingerprints import describe_record as describe_record, differences as differences, unite as unite
-from .folder_store import FolderFiles as FolderFiles, FolderStore as FolderStore, load as load
-from .folders import (
-    ARRAY_FILES as ARRAY_FILES,
-    HISTORY_FILE as HISTORY_FILE,
-    Rows as Rows,
-    from_folder as from_folder,
-    pack_folders as pack_folders,
-    to_folder as to_folder,
-    with_rows as with_rows,
-    without_rows as without_rows,
-    write_files as write_files,
-)
 from .grids import (
     MAX_CELLS as MAX_CELLS,
     grid_cells as grid_cells,
     grid_settings as grid_settings,
     parse_grid as parse_grid,
 )
+from .lines import read_line as read_line, read_run_line as read_run_line
 from .pack import (
-    ARRAYS as ARRAYS,
-    CURVES as CURVES,
     FORMAT as FORMAT,
-    INDEX as INDEX,
-    PARTS as PARTS,
     VERSION as VERSION,
-    WEIGHTS as WEIGHTS,
     Pack as Pack,
-    old_folder as old_folder,
     parse_index as parse_index,
     read_header as read_header,
     read_pack as read_pack,
 )
-from .pack_store import PackedRun as PackedRun, PackStore as PackStore, study_folders as study_folders
-from .packing import (
-    merge as merge,
-    staged_folder as staged_folder,
-    tensor_bytes as tensor_bytes,
-    write_pack as write_pack,
+from .pack_files import (
+    ARRAYS as ARRAYS,
+    CURVES as CURVES,
+    INDEX as INDEX,
+    PARTS as PARTS,
+    REMEDY as REMEDY,
+    WEIGHTS as WEIGHTS,
+    is_pack as is_pack,
+    old_folder as old_folder,
+    read_tensors as read_tensors,
+    stamp_of as stamp_of,
+    unless_replaced as unless_replaced,
 )
+from .pack_store import PackedRun as PackedRun, PackStore as PackStore, study_folders as study_folders
+from .packing import hold_pack as hold_pack, merge as merge, tensor_bytes as tensor_bytes, write_pack as write_pack
 from .parquet import (
     COMPRESSION as COMPRESSION,
     ROWS_PER_GROUP as ROWS_PER_GROUP,
@@ -95,7 +87,10 @@ from .records import (
     VERDICTS as VERDICTS,
     PackError as PackError,
     Record as Record,
+    ReplacedError as ReplacedError,
     StoreError as StoreError,
+    check_facts as check_facts,
+    check_name as check_name,
     leaves as leaves,
     split_name as split_name,
 )
@@ -106,7 +101,9 @@ from .run import (
     VERDICT_ARRAYS as VERDICT_ARRAYS,
     Run as Run,
     Source as Source,
+    kept_in_line as kept_in_line,
 )
+from .run_file import SUFFIX as SUFFIX, RunFile as RunFile, read_run as read_run, run_bytes as run_bytes
 from .store import (
     cache_folder as cache_folder,
     find as find,

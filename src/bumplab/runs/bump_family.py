@@ -13,6 +13,7 @@ from bumplab.analysis.accuracy import CATEGORIES, Evaluation
 from bumplab.analysis.detection import Detections
 from bumplab.common.errors import BumplabError
 from bumplab.models.unet import UNet
+from bumplab.runs.bump_schema import BumpSchema, check_contents, lattice_rows
 from bumplab.runs.families import Family, provenance, register_family
 from bumplab.runs.records import Record, StoreError
 from bumplab.runs.run import FINAL_WEIGHTS, VERDICT_ARRAYS, Run
@@ -23,7 +24,6 @@ from bumplab.training.outcomes import MAX_EVALUATIONS, MOMENTS, evaluate_final, 
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import load_snapshot, snapshot_name
 from bumplab.training.state import TrainState
-from bumplab.worlds.bumps import BumpWorld, subsample_evenly
 
 #: What a run may keep of its weights.
 WEIGHT_POLICIES = ("all", "half", *MOMENTS, "none")
@@ -63,7 +63,7 @@ class BumpRun(Run):
         try:
             model.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
         except RuntimeError:
-            raise StoreError(f"The weights of run {self.id} in {self.folder} do not fit its network.") from None
+            raise StoreError(f"The weights of run {self.id} in {self.path} do not fit its network.") from None
         return model.to(device).eval().requires_grad_(False)
 
     def _stem(self, step: int | None) -> str:
@@ -83,8 +83,10 @@ class BumpRun(Run):
             error, verdict, row = (self.arrays.get(f"verdicts/{part}/{name}") for name in ("error", "code", "row"))
             expected = error is not None and verdict is not None and len(error) == len(mu)
             if not expected or (row is not None and not np.array_equal(row, rows[part])):
-                raise StoreError(f"The verdicts of run {self.id} in {self.folder} are not about its {part} conditions.")
+                raise StoreError(f"The verdicts of run {self.id} in {self.path} are not about its {part} conditions.")
             offset, code = torch.from_numpy(error).float(), torch.from_numpy(verdict).long()
+            if code.lt(0).any() or code.ge(3 * len(CATEGORIES)).any():
+                raise StoreError(f"The verdicts of run {self.id} in {self.path} are of no category.")
             count, axis = code // len(CATEGORIES), code % len(CATEGORIES)
             centre = mu + offset
             if world.periodic:
@@ -110,16 +112,6 @@ class BumpRun(Run):
             f"seed {self.settings.seed}: accuracy {parts}; "
             f"{self.provenance['seconds']:.1f} s on {self.provenance['device']}"
         )
-
-
-def lattice_rows(world: BumpWorld) -> dict[str, np.ndarray]:
-    """Return which rows of the world's lattice the verdicts of ``seen`` and ``unseen`` are about, int32 (n,)."""
-    seen = world.seen_mask()
-    return {
-        part: subsample_evenly(torch.nonzero(mask)[:, 0], MAX_EVALUATIONS).numpy().astype(np.int32)
-        for part, mask in (("seen", seen), ("unseen", ~seen))
-        if mask.any()
-    }
 
 
 def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder: Path, keep: str = "all") -> Record:
@@ -168,6 +160,7 @@ def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder
             precision=state.precision,
             threads=torch.get_num_threads(),
             members=state.ensemble_size,
+            keep=keep,
             seconds=round(state.seconds, 2),
             **({"sessions": state.sessions} if len(state.sessions) > 1 else {}),
         ),
@@ -197,5 +190,8 @@ def recompute(run: BumpRun) -> Iterator[Recomputation]:
 
 
 BUMPS = register_family(
-    Family(Settings, train_record, recompute, BumpRun, WEIGHT_POLICIES, lambda settings: lattice_rows(settings.world))
-)
+    Family(
+        Settings, train_record, recompute, BumpRun, WEIGHT_POLICIES, lambda settings: lattice_rows(settings.world),
+        BumpSchema, check_contents,
+    )
+)  # fmt: skip

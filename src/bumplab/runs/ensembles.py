@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from bumplab.common.errors import BumplabError
 from bumplab.runs.bump_family import make_record
-from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.file_store import FileStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
 from bumplab.runs.store import find
@@ -61,8 +61,9 @@ def load_or_train_ensemble(
         todo = []
         for each in settings:
             try:
-                locks.enter_context(FileLock(FolderStore(store).lock(each.id), timeout=0))
-                if known := find(each, store):  # another process was faster
+                place = FileStore(store)
+                locks.enter_context(place.hold(each.id, timeout=0))
+                if known := place.adopt(each.id) or find(each, store):  # another process was faster
                     found[each.id] = known
                 else:
                     todo.append(each)
@@ -79,7 +80,7 @@ def _train_all(
     """Train all of them together; where that takes more memory than there is, in two halves."""
     if len(settings) < 2:
         return {}
-    folders = [FolderStore(store).work_folder(each.id) for each in settings]
+    folders = [FileStore(store).make_work_folder(each.id) for each in settings]
     try:
         return _train_at_once(settings, folders, store, device, precision, progress)
     except torch.OutOfMemoryError:
@@ -113,7 +114,7 @@ def _train_at_once(
         results = ensemble.evaluate([state for state, _ in well], MAX_EVALUATIONS)
         for (state, folder), evaluations in zip(well, results, strict=True):
             try:
-                found[state.settings.id] = FolderStore(store).save(make_record(state, evaluations, folder))
+                found[state.settings.id] = FileStore(store).save(make_record(state, evaluations, folder))
             except BumplabError as error:
                 found[state.settings.id] = error
     return found

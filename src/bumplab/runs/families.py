@@ -7,15 +7,19 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import bumplab
+from bumplab.common.config import format_validation_error
+from bumplab.common.errors import quote
 from bumplab.common.run_settings import FIRST_FAMILY, RunSettings
 from bumplab.runs.records import Record, StoreError
-from bumplab.runs.run import Run
+from bumplab.runs.run import Run, Source
 from bumplab.runs.verification import Recomputation
 
 
@@ -38,6 +42,11 @@ class Family:
         What a run may keep of its weights; the first is what it keeps unless told otherwise.
     rows : callable, optional
         settings -> part -> rows of the data set that verdicts are about, for runs recorded without a column ``row``.
+    schema : pydantic.BaseModel, optional
+        Of a run's ``scalars``, ``provenance`` and ``curves``. What it refuses is never loaded.
+    check_contents : callable, optional
+        (settings, line) -> None; raises :class:`BumplabError` unless a run of these settings keeps just the arrays and
+        snapshots that its line lists, see :mod:`bumplab.runs.lines`.
     """
 
     settings: type[RunSettings]
@@ -46,6 +55,8 @@ class Family:
     run: type[Run] = Run
     keep: tuple[str, ...] = ("all",)
     rows: Callable[[Any], Mapping[str, np.ndarray]] | None = None
+    schema: type[BaseModel] | None = None
+    check_contents: Callable[[Any, Mapping[str, Any]], None] | None = None
 
 
 #: Families that come with the package, each in a module that is imported when the first run of it turns up.
@@ -72,25 +83,48 @@ def family_of(settings: RunSettings | Mapping[str, Any]) -> Family:
     if known and name not in _FAMILIES and name in _MODULES:
         importlib.import_module(_MODULES[name])
     if not known or name not in _FAMILIES:
-        raise StoreError(f"Runs of the family {name!r:.60} are not known here: import the module that registers it.")
+        raise StoreError(f"Runs of the family {quote(name)} are not known here: import the module that registers it.")
     return _FAMILIES[name]
 
 
-def make_run(record: Mapping[str, Any], trainer: int, scalars: dict, provenance: dict, source: Any) -> Run:
-    """Return the run that recorded settings name, of its family's type.
+def make_run(line: Mapping[str, Any], source: Source) -> Run:
+    """Return the run of which a line speaks (:mod:`bumplab.runs.lines`), of its family's type.
 
     Raises
     ------
     BumplabError
-        If the settings are of no known family, impossible, or of another version of the trainer.
+        If the settings are of no known family, impossible, or of another version of the trainer, or the run has other
+        scalars, provenance or arrays than runs of its family have.
     """
-    family = family_of(record)
-    settings = family.settings.from_record(record)
-    if trainer != settings.trainer_version:
+    family = family_of(line["settings"])
+    settings = family.settings.from_record(line["settings"])
+    if line["trainer"] != settings.trainer_version:
         raise StoreError(
-            f"It was made by version {trainer} of the trainer, this is {settings.trainer_version}; retrain it."
+            f"It was made by version {line['trainer']} of the trainer, this is {settings.trainer_version}; retrain it."
         )
-    return family.run(settings, scalars, provenance, source)
+    for name in ("scalars", "provenance"):
+        _check_schema(family, name, line[name])
+    if family.check_contents:
+        family.check_contents(settings, line)
+    check_curves = partial(_check_schema, family, "curves")
+    return family.run(settings, line["scalars"], line["provenance"], source, check_curves)
+
+
+def _check_schema(family: Family, name: str, value: dict) -> None:
+    if family.schema is None:
+        return
+    try:
+        _part(family.schema, name).validate_python(value)
+    except ValidationError as error:
+        sentence = format_validation_error(error, f"{name} of the run")
+        raise StoreError(f"It is not such as runs of its family are: {sentence}") from None
+
+
+@lru_cache
+def _part(schema: type[BaseModel], name: str) -> TypeAdapter:
+    """Return what checks one field of a schema."""
+    kind: Any = schema.model_fields[name].annotation
+    return TypeAdapter(kind)
 
 
 def provenance(**more: Any) -> dict[str, Any]:

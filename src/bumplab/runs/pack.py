@@ -17,28 +17,36 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from bumplab.common.digests import digest_arrays, digest_json, unseal
-from bumplab.common.errors import BumplabError
+from bumplab.common.digests import digest_arrays, digest_json
+from bumplab.common.errors import quote
+from bumplab.common.files import disk_errors, is_file
+from bumplab.runs.lines import read_line, read_run_line
+from bumplab.runs.pack_files import (
+    ARRAYS,
+    CURVES,
+    INDEX,
+    PARTS,
+    WEIGHTS,
+    old_folder,
+    read_tensors,
+    stamp_of,
+    unless_replaced,
+)  # fmt: skip
 from bumplab.runs.parquet import Table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
 
 FORMAT, VERSION = "bumplab pack", 1
-INDEX, CURVES, PARTS, ARRAYS, WEIGHTS = (
-    "runs.jsonl", "curves.parquet", "verdicts.parquet", "embeddings.safetensors", "weights",
-)  # fmt: skip
 _HEADER = {"format": str, "version": int, "study": str, "runs": int}
-_LINE = {
-    "id": str, "trainer": int, "settings": dict, "scalars": dict, "provenance": dict, "curves": dict, "arrays": dict,
-    "weights": dict,
-}  # fmt: skip
+_LIKE_A_LINE = re.compile(r'\{"id":"([0-9a-f]{12})",')
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,27 @@ class Pack:
     """The runs of one study; see :func:`read_pack`.
 
     Curves and arrays are read when asked for, one run at a time, and checked against their digests.
+
+    Attributes
+    ----------
+    folder : Path
+    study : str
+    lines : dict
+        Id to what the index says of a run; see :func:`bumplab.runs.fingerprints.describe_record`.
+    problems : tuple of PackError
+        What is wrong with other lines of the index.
+    refusals : dict
+        Id of a run whose line is wrong, where it can be told, to the problem.
+    stamp : tuple
+        Of the index as it was read, to notice that the pack was replaced.
     """
 
     folder: Path
     study: str
-    lines: dict[str, dict[str, Any]]
+    lines: dict[str, dict[str, Any]] = field(repr=False)
+    problems: tuple[PackError, ...] = ()
+    refusals: Mapping[str, PackError] = field(default_factory=dict)
+    stamp: tuple = field(default=(), repr=False)
 
     def ids(self) -> list[str]:
         """Return the ids of all runs, sorted."""
@@ -60,15 +84,21 @@ class Pack:
         """Return what the index says of a run; see :func:`bumplab.runs.fingerprints.describe_record`."""
         return copy.deepcopy(self._line(id))
 
+    def refuse_problems(self) -> None:
+        """Raise the first problem, if there is any: what writes the pack again would lose what it cannot read."""
+        for problem in self.problems:
+            raise problem
+
+    @unless_replaced
     def curves(self, id: str) -> dict[str, list]:
         """Return the curves of a run."""
         curves = {}
         for name, (count, digest) in self._line(id)["curves"].items():
-            start = self._starts[0].get((id, name), 0)
-            curves[name] = self._curves.curve(id, name, start, start + count) if count else []
+            curves[name] = self._curves.curve(id, name, count) if count else []
             self._compare(digest_json(curves[name]), digest, id, f"curve {name}", CURVES)
         return curves
 
+    @unless_replaced
     def arrays(self, id: str) -> dict[str, np.ndarray]:
         """Return the arrays of a run, by their full names."""
         arrays = {}
@@ -76,26 +106,28 @@ class Pack:
         for part, columns in _parts(described).items():
             count = _length(columns)
             if count:
-                start = self._starts[1][id, part]
-                found = self._verdicts.part(id, part, start, start + count, columns)
+                found = self._verdicts.part(id, part, count, columns)
             else:
                 found = {column: np.empty(shape, dtype) for column, (dtype, shape) in columns.items()}
             arrays.update({f"{VERDICTS}/{part}/{column}": array for column, array in found.items()})
         names = [name for name in described if name.startswith(f"{EMBEDDINGS}/")]
         keys = {f"{id}/{name.partition('/')[2]}": name for name in names}
-        arrays.update({keys[key]: array for key, array in _tensors(self.folder / ARRAYS, list(keys)).items()})
+        arrays.update({keys[key]: array for key, array in read_tensors(self.folder / ARRAYS, list(keys)).items()})
         for name, (_, _, digest) in described.items():
             file = PARTS if name.startswith(VERDICTS) else ARRAYS
             self._compare(digest_arrays({name: arrays[name]}), digest, id, f"array {name}", file)
         return {name: arrays[name] for name in described}
 
+    @unless_replaced
     def weights(self, id: str, stem: str = "weights") -> dict[str, np.ndarray]:
         """Return the weights of a run at its end, or another snapshot."""
         kept = self._line(id)["weights"]
         if stem not in kept:
-            raise PackError(f"Run {id} in {self.folder} kept no weights {stem!r}; it has {', '.join(kept) or 'none'}.")
+            raise PackError(
+                f"Run {id} in {self.folder} kept no weights {quote(stem)}; it has {', '.join(kept) or 'none'}."
+            )
         file = f"{WEIGHTS}/{id}.safetensors"
-        found = _tensors(self.folder / file, None, f"{stem}/")
+        found = read_tensors(self.folder / file, None, f"{stem}/")
         parameters = {name.partition("/")[2]: array for name, array in found.items()}
         self._compare(digest_arrays(parameters), kept[stem], id, f"weights {stem}", file)
         return parameters
@@ -118,6 +150,8 @@ class Pack:
         self.record(id)
 
     def _line(self, id: str) -> dict[str, Any]:
+        if id in self.refusals:
+            raise self.refusals[id]
         if id not in self.lines:
             raise PackError(f"There is no run {id} in {self.folder}.")
         return self.lines[id]
@@ -127,29 +161,18 @@ class Pack:
             raise PackError(f"{self.folder / file}: {what} of run {id} is not what was recorded.")
 
     @cached_property
-    def _starts(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
-        """First row of each curve and of each part of each run."""
-        starts: tuple[dict, dict] = {}, {}
-        ends = [0, 0]
-        for id, line in self.lines.items():
-            lengths = (
-                {name: count for name, (count, _) in line["curves"].items()},
-                {part: _length(columns) for part, columns in _parts(line["arrays"]).items()},
-            )
-            for which, counts in enumerate(lengths):
-                for name, count in counts.items():
-                    starts[which][id, name] = ends[which]
-                    ends[which] += count
-        starts[0][""], starts[1][""] = ends  # type: ignore[index]  # how many rows there are
-        return starts
-
-    @cached_property
     def _curves(self) -> Table:
-        return Table(self.folder / CURVES, "curve", self._starts[0][""])  # pyright: ignore[reportArgumentType]
+        lengths = {(id, name): count for id, line in self.lines.items() for name, (count, _) in line["curves"].items()}
+        return Table(self.folder / CURVES, "curve", None if self.problems else lengths)
 
     @cached_property
     def _verdicts(self) -> Table:
-        return Table(self.folder / PARTS, "part", self._starts[1][""])  # pyright: ignore[reportArgumentType]
+        lengths = {
+            (id, part): _length(columns)
+            for id, line in self.lines.items()
+            for part, columns in _parts(line["arrays"]).items()
+        }
+        return Table(self.folder / PARTS, "part", None if self.problems else lengths)
 
 
 def _parts(described: dict[str, list]) -> dict[str, dict[str, tuple[str, list[int]]]]:
@@ -166,34 +189,7 @@ def _length(columns: dict[str, tuple[str, list[int]]]) -> int:
     return next(iter(columns.values()))[1][0]
 
 
-def _tensors(path: Path, names: list[str] | None, prefix: str = "") -> dict[str, np.ndarray]:
-    """Return tensors of these names, or all whose name begins with `prefix`."""
-    if names == []:
-        return {}
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)] if names is None else names  # noqa: SIM118
-            return {name: file.get_tensor(name) for name in names}
-    except FileNotFoundError:
-        raise PackError(f"{path} is missing; take it from the repository again.") from None
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError):
-        raise PackError(f"{path} is damaged; take it from the repository again.") from None
-
-
 # ---------------------------------------------------------------- the index
-
-
-def _unseal(text: str, fields: dict[str, type], where: str) -> dict[str, Any]:
-    try:
-        content = unseal(text)
-    except BumplabError as error:
-        raise PackError(f"{where} {error}; take it from the repository again.") from None
-    if content.keys() != fields.keys():
-        names = ", ".join(sorted(content.keys() ^ fields.keys()))
-        raise PackError(f"{where} has other fields than a pack of version {VERSION}: {names}.")
-    if wrong := [name for name, kind in fields.items() if type(content[name]) is not kind]:
-        raise PackError(f"{where} has something else than expected in {', '.join(wrong)}.")
-    return content
 
 
 def read_header(path: Path | str, text: str) -> dict[str, Any]:
@@ -207,50 +203,66 @@ def read_header(path: Path | str, text: str) -> dict[str, Any]:
         raise PackError(f"{path} does not begin like a pack of runs; its first line names format and version.")
     if version > VERSION:
         raise PackError(f"{path} was written in format {version}, this bumplab reads up to {VERSION}; update bumplab.")
-    return _unseal(text, _HEADER, f"{path}, line 1,")
+    return read_line(text, f"{path}, line 1,", _HEADER, PackError)
 
 
 def read_pack(folder: Path) -> Pack:
     """Read the index of a pack; curves, arrays and weights are read when asked for.
 
+    A line that is damaged becomes one of the :attr:`Pack.problems`; the other runs are there. Where a write was cut off
+    between taking the old pack away and putting the new one in its place, the old one is read.
+
     Raises
     ------
     PackError
-        If the folder holds no pack, one of a newer format, or a damaged one; the sentence names file and line.
+        If the folder holds no pack, one of a newer format, or one whose first line is damaged.
     """
     folder = Path(folder)
+    if not is_file(folder / INDEX) and is_file(old_folder(folder) / INDEX):
+        folder = old_folder(folder)
     path = folder / INDEX
+    if not is_file(path):
+        raise PackError(f"{folder} is not a pack of runs: it has no {INDEX}.")
+    with disk_errors(path, "read", "take it from the repository again", PackError):
+        stamp, content = stamp_of(path), path.read_bytes()
     try:
-        texts = path.read_bytes().decode("ascii").split("\n")
-    except (FileNotFoundError, NotADirectoryError):
-        rest = (
-            f" An interrupted write left the last one in {old_folder(folder)}." if old_folder(folder).exists() else ""
-        )
-        raise PackError(f"{folder} is not a pack of runs: it has no {INDEX}.{rest}") from None
-    except (OSError, UnicodeDecodeError):
-        raise PackError(f"{path} cannot be read or is no text.") from None
-    header, lines = parse_index(path, texts)
-    return Pack(folder, header["study"], lines)
+        texts = content.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        raise PackError(f"{path} is no text; take it from the repository again.") from None
+    return parse_index(path, texts, stamp)
 
 
-def parse_index(path: Path | str, texts: list[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return header and lines of an index, given its text parted at every end of a line; `path` is for errors."""
+def parse_index(path: Path | str, texts: list[str], stamp: tuple = ()) -> Pack:
+    """Return the pack of an index, given its text parted at every end of a line; `path` is for errors.
+
+    Raises
+    ------
+    PackError
+        See :func:`read_pack`.
+    """
     header = read_header(path, texts[0])
-    if texts.pop() != "" or len(texts) - 1 != header["runs"]:
-        raise PackError(f"{path} is cut short or was added to: {len(texts) - 1} whole lines for {header['runs']} runs.")
     lines: dict[str, dict[str, Any]] = {}
+    problems: list[PackError] = []
+    refusals: dict[str, PackError] = {}
+    if texts[-1] != "" or len(texts) - 2 != header["runs"]:
+        problems.append(
+            PackError(f"{path} is cut short or was added to: {len(texts) - 2} whole lines for {header['runs']} runs.")
+        )
     last = ""
-    for number, text in enumerate(texts[1:], start=2):
-        line = _unseal(text, _LINE, f"{path}, line {number},")
-        id = line["id"]
-        if id in lines:
-            raise PackError(f"{path}, line {number}, gives run {id} a second time.")
-        if id < last:
-            raise PackError(f"{path}, line {number}, is out of order: run {id} after {last}.")
-        lines[id], last = line, id
-    return header, lines
-
-
-def old_folder(folder: Path) -> Path:
-    """Return where an interrupted write leaves the pack that it was about to replace."""
-    return folder.with_name(f".{folder.name}.old")
+    for number, text in enumerate(texts[1:-1], start=2):
+        where = f"{path}, line {number},"
+        match = _LIKE_A_LINE.match(text)
+        try:
+            line = read_run_line(text, where, PackError)
+            id = line["id"]
+            if id in lines:
+                raise PackError(f"{where} gives run {id} a second time.")
+            if id < last:
+                raise PackError(f"{where} is out of order: run {id} after {last}.")
+            lines[id], last = line, id
+        except PackError as error:
+            problems.append(error)
+            if match:
+                refusals[match[1]] = error
+    lines = {id: line for id, line in lines.items() if id not in refusals}
+    return Pack(Path(path).parent, header["study"], lines, tuple(problems), refusals, stamp)

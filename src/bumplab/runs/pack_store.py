@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bumplab.common.errors import BumplabError
+from bumplab.common.files import disk_errors
 from bumplab.runs.families import make_run
 from bumplab.runs.fingerprints import differences
-from bumplab.runs.pack import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS, Pack, read_pack
-from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, StoreError
-from bumplab.runs.run import EMBEDDING_ARRAYS, FINAL_WEIGHTS, HISTORY, VERDICT_ARRAYS, Run
+from bumplab.runs.pack import Pack, read_pack
+from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS
+from bumplab.runs.records import PackError, StoreError
+from bumplab.runs.run import FINAL_WEIGHTS, Run, kept_in_line
+
+_FILES = (INDEX, CURVES, PARTS, ARRAYS)
 
 
 @dataclass(frozen=True)
@@ -28,18 +33,19 @@ class PackedRun:
     run_id: str
 
     @property
-    def folder(self) -> Path:
+    def path(self) -> Path:
         """The folder of the study."""
         return self.pack.folder
 
-    @cached_property
+    @property
+    def line(self) -> Mapping[str, Any]:
+        """What is said of the run, see :mod:`bumplab.runs.lines`."""
+        return self.pack.lines[self.run_id]
+
+    @property
     def kept(self) -> frozenset[str]:
         """What is there, see :class:`bumplab.runs.run.Source`."""
-        line = self.pack.lines[self.run_id]
-        arrays = {name.partition("/")[0] for name in line["arrays"]}
-        names = {VERDICTS: VERDICT_ARRAYS, EMBEDDINGS: EMBEDDING_ARRAYS}
-        kept = {names[kind] for kind in arrays} | ({HISTORY} if line["curves"] else set())
-        return frozenset(kept | (line["weights"].keys() if self._weights_file.exists() else set()))
+        return kept_in_line(self.line if self._weights_file.exists() else {**self.line, "weights": {}})
 
     def curves(self) -> dict[str, list]:
         """Return the curves by their names."""
@@ -51,13 +57,13 @@ class PackedRun:
 
     def weights(self, stem: str) -> dict[str, np.ndarray]:
         """Return the weights of a snapshot: parameter to array."""
-        if stem not in self.pack.lines[self.run_id]["weights"]:
+        if stem not in self.line["weights"]:
             what = "its weights" if stem == FINAL_WEIGHTS else stem
             raise StoreError(f"Run {self.run_id} was recorded without {what}; retrain=True trains it again.")
         if not self._weights_file.exists():
             raise StoreError(
                 f"The weights of run {self.run_id} are not in this installation: they lie in book/runs/"
-                f"{self.folder.name}/{WEIGHTS} of a clone of the repository; retrain=True trains it again."
+                f"{self.path.name}/{WEIGHTS} of a clone of the repository; retrain=True trains it again."
             )
         return self.pack.weights(self.run_id, stem)
 
@@ -65,13 +71,13 @@ class PackedRun:
         """Raise :class:`PackError` unless all that is kept is as recorded."""
         self.pack.curves(self.run_id)
         self.pack.arrays(self.run_id)
-        for stem in self.pack.lines[self.run_id]["weights"]:
+        for stem in self.line["weights"]:
             if stem in self.kept:
                 self.pack.weights(self.run_id, stem)
 
     @property
     def _weights_file(self) -> Path:
-        return self.folder / WEIGHTS / f"{self.run_id}.safetensors"
+        return self.path / WEIGHTS / f"{self.run_id}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ class PackStore:
         Raises
         ------
         StoreError
-            If two studies hold the run with other numbers, its line is impossible, or it is in none of the packs that
-            can be read and there is one that cannot.
+            If two studies hold the run with other numbers, its line is damaged or impossible, or it is in none of the
+            packs that can be read and there is one of which it cannot be told what runs it holds.
         """
         holders = [pack for pack in self.packs() if id in pack.lines]
         for other in holders[1:]:
@@ -101,54 +107,78 @@ class PackStore:
                     f"{', '.join(different)}; keep one of the two."
                 )
         if not holders:
-            for error in self.problems():
-                raise error
+            self._refuse(id)
             return None
         fullest = max((PackedRun(pack, id) for pack in holders), key=lambda source: len(source.kept))
-        line, path = fullest.pack.lines[id], fullest.folder / INDEX
+        line, path = fullest.pack.lines[id], fullest.path / INDEX
         try:
-            run = make_run(line["settings"], line["trainer"], line["scalars"], line["provenance"], fullest)
+            run = make_run(line, fullest)
         except BumplabError as error:
             raise PackError(f"{path}, run {id}: {error}") from None
         if run.id != id:
             raise PackError(f"{path} holds the settings of run {run.id} under the id {id}; record it again.")
         return run
 
+    def _refuse(self, id: str) -> None:
+        """Raise the problem for which a run, found in no pack, may be missing."""
+        for _, pack in self._read():
+            if isinstance(pack, StoreError):
+                raise pack
+            if id in pack.refusals:
+                raise pack.refusals[id]
+            for problem in pack.problems:
+                if problem not in pack.refusals.values():
+                    raise problem
+
     def packs(self) -> list[Pack]:
         """Return the packs that can be read, by their folders' names."""
         return [pack for _, pack in self._read() if isinstance(pack, Pack)]
 
     def problems(self) -> list[StoreError]:
-        """Return an error for each pack that cannot be read."""
-        return [error for _, error in self._read() if isinstance(error, StoreError)]
+        """Return an error for each pack that cannot be read, and for each run whose line in an index cannot."""
+        problems: list[StoreError] = []
+        for _, pack in self._read():
+            problems += pack.problems if isinstance(pack, Pack) else [pack]
+        return problems
 
     def _read(self) -> Iterator[tuple[Path, Pack | StoreError]]:
-        for folder in study_folders(self.folder):
+        try:
+            folders = study_folders(self.folder)
+        except StoreError as error:
+            yield self.folder, error
+            return
+        for folder in folders:
             try:
-                stat = (folder / INDEX).stat()
-                yield folder, _read_cached(folder, stat.st_mtime_ns, stat.st_size)
-            except OSError:
                 try:
+                    status = (folder / INDEX).stat()
+                except OSError:
                     yield folder, read_pack(folder)
-                except StoreError as error:
-                    yield folder, error
+                else:
+                    yield folder, _read_cached(folder, status.st_ino, status.st_mtime_ns, status.st_size)
             except StoreError as error:
                 yield folder, error
 
 
 def study_folders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` that hold a pack, whole or not, or held one when its writing was cut off."""
+    """Return the folders in `folder` that hold a pack, whole or not, or held one when its writing was cut off.
+
+    Raises
+    ------
+    StoreError
+        If `folder` cannot be read.
+    """
     if not folder.is_dir():
         return []
     found = set()
-    for path in folder.iterdir():
-        if path.name.startswith(".") and path.name.endswith(".old"):
-            found.add(path.with_name(path.name[1:].removesuffix(".old")))
-        elif not path.name.startswith(".") and any((path / name).exists() for name in (INDEX, CURVES, PARTS, ARRAYS)):
-            found.add(path)
+    with disk_errors(folder, "read", "take it from the repository again", PackError):
+        for path in folder.iterdir():
+            if path.name.startswith(".") and path.name.endswith(".old"):
+                found.add(path.with_name(path.name[1:].removesuffix(".old")))
+            elif not path.name.startswith(".") and any((path / name).exists() for name in _FILES):
+                found.add(path)
     return sorted(found)
 
 
 @lru_cache(maxsize=256)
-def _read_cached(folder: Path, modified: int, size: int) -> Pack:
+def _read_cached(folder: Path, *stamp: int) -> Pack:
     return read_pack(folder)

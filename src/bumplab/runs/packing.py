@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
 
 from bumplab.common.digests import seal
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
+from bumplab.common.files import disk_errors, remove, sync
+from bumplab.common.locks import hold_lock
 from bumplab.runs.fingerprints import describe_record, unite
-from bumplab.runs.pack import (
-    ARRAYS,
-    CURVES,
-    FORMAT,
-    INDEX,
-    PARTS,
-    VERSION,
-    WEIGHTS,
-    Pack,
-    old_folder,
-    read_header,
-    read_pack,
-)
+from bumplab.runs.pack import FORMAT, VERSION, Pack, read_header, read_pack
+from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS, old_folder
 from bumplab.runs.parquet import Block, curve_block, verdict_block, write_table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
 
@@ -51,7 +41,7 @@ def write_pack(folder: Path, study: str, records: Iterable[Record]) -> Pack:
     ordered = [united[id] for id in sorted(united)]
     lines = {record.id: describe_record(record) for record in ordered}
     header = {"format": FORMAT, "version": VERSION, "study": study, "runs": len(lines)}
-    with staged_folder(folder) as part:
+    with _staged_folder(folder) as part:
         (part / INDEX).write_text("\n".join(map(seal, [header, *lines.values()])) + "\n", encoding="ascii")
         curves = [curve_block(record.id, *item) for record in ordered for item in record.curves.items()]
         parts = [block for record in ordered for block in _verdict_blocks(record)]
@@ -76,6 +66,7 @@ def write_pack(folder: Path, study: str, records: Iterable[Record]) -> Pack:
                 }
                 (part / WEIGHTS / f"{record.id}.safetensors").write_bytes(tensor_bytes(tensors))
         pack = read_pack(part)
+        pack.refuse_problems()
         for id in pack.ids():
             pack.check(id)
     return read_pack(folder)
@@ -91,6 +82,7 @@ def merge(*packs: Pack) -> list[Record]:
     """
     merged: dict[str, tuple[Record, Path]] = {}
     for pack in packs:
+        pack.refuse_problems()
         for id in pack.ids():
             record, source = pack.record(id), pack.folder
             if id in merged:
@@ -113,7 +105,7 @@ def _verdict_blocks(record: Record) -> Iterator[Block]:
 def _check_replaceable(folder: Path, study: str) -> None:
     """Raise unless `folder` is free, empty, or a pack of this study and nothing else."""
     if not (isinstance(study, str) and study):
-        raise BumplabError(f"A study has a name, got {study!r}.")
+        raise BumplabError(f"A study has a name, got {quote(study)}.")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise PackError(f"{folder} is not a folder; nothing was written.")
     if not folder.exists() or not any(folder.iterdir()):
@@ -130,7 +122,7 @@ def _check_replaceable(folder: Path, study: str) -> None:
     except (OSError, UnicodeDecodeError):
         raise PackError(f"{folder} is not empty and not a pack of runs; nothing was written.") from None
     if header["study"] != study:
-        raise PackError(f"{folder} holds study {header['study']!r}, not {study!r}; nothing was written.")
+        raise PackError(f"{folder} holds study {quote(header['study'])}, not {quote(study)}; nothing was written.")
 
 
 def tensor_bytes(arrays: dict[str, np.ndarray]) -> bytes:
@@ -138,43 +130,49 @@ def tensor_bytes(arrays: dict[str, np.ndarray]) -> bytes:
     return save({name: np.asarray(array, order="C") for name, array in arrays.items()})  # else it saves other bytes
 
 
-@contextlib.contextmanager
-def staged_folder(folder: Path, part: Path | None = None) -> Iterator[Path]:
-    """Yield a new folder that takes the place of `folder`, whole and on the disk, unless an error comes.
-
-    It is `part`, on the same disk, or else one beside `folder`.
-    """
-    part, old = part or folder.with_name(f".{folder.name}.{os.getpid()}"), old_folder(folder)
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        try:
-            part.mkdir(parents=True)
-        except OSError as error:
-            raise PackError(f"Cannot write beside {folder}: {error.strerror}.") from None
-        yield part
-        for path in sorted(part.rglob("*")):
-            _sync(path)
-        _sync(part)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(folder, old)
-        try:
-            os.replace(part, folder)
-        except OSError:
-            if old.exists():
+@contextmanager
+def hold_pack(folder: Path) -> Iterator[None]:
+    """Keep others from writing a pack within a ``with`` block, after mending what a write that was cut off has left."""
+    with hold_lock(folder.with_name(f".{folder.name}.lock"), f"Study {folder.name} is being written"):
+        with _refusals(folder):
+            old = old_folder(folder)
+            if old.exists() and not folder.exists():
                 os.replace(old, folder)
-            raise
-        _sync(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            for path in [old, *folder.parent.glob(f".{folder.name}.[0-9]*")]:
+                remove(path)
+        yield
 
 
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders
-    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+@contextmanager
+def _staged_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder` that takes its place, whole and on the disk, unless an error comes.
+
+    Between the two renames only the old folder is there, under another name; :func:`read_pack` finds it.
+    """
+    part, old = folder.with_name(f".{folder.name}.{os.getpid()}"), old_folder(folder)
+    with _refusals(folder):
+        try:
+            remove(part)
+            part.mkdir(parents=True)
+            yield part
+            for path in sorted(part.rglob("*")):
+                sync(path)
+            sync(part)
+            if folder.exists():
+                remove(old)
+                os.replace(folder, old)
+            try:
+                os.replace(part, folder)
+            except OSError:
+                if old.exists():
+                    os.replace(old, folder)
+                raise
+            sync(folder.parent)
+            remove(old)
+        finally:
+            if part.exists():
+                remove(part)
+
+
+def _refusals(folder: Path) -> AbstractContextManager[None]:
+    return disk_errors(folder, "write to", "use a clone of the repository that is yours", PackError)

@@ -6,7 +6,7 @@ has two types among the runs of a study has two columns, ``name:int64`` and ``na
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bumplab.common.files import disk_errors, is_file
 from bumplab.runs.records import PackError, leaves
 
 #: A run's rows are never divided between row groups of about this many rows; reading one run decodes one group.
@@ -173,32 +174,57 @@ def _named(read: Callable) -> Callable:
 
 
 class Table:
-    """A Parquet file of :func:`write_table`, from which rows are read by number."""
+    """A Parquet file of :func:`write_table`, from which the rows of one run are read at a time.
+
+    Parameters
+    ----------
+    path : Path
+    key : str
+        The column of the blocks' names.
+    lengths : mapping, optional
+        (id, name) to rows of each block, in the order of the file. Without it, where the index is damaged, the file
+        itself says where each begins.
+    """
 
     @_named
-    def __init__(self, path: Path, key: str, num_rows: int) -> None:
+    def __init__(self, path: Path, key: str, lengths: Mapping[tuple[str, str], int] | None) -> None:
         self.path, self._key = path, key
-        with open(path, "rb"):  # pyarrow's message for a missing file is the same as for a damaged one
-            pass
+        if not is_file(path):
+            raise FileNotFoundError
+        with disk_errors(path, "read", "take it from the repository again", PackError):
+            open(path, "rb").close()  # pyarrow's message is the same as for a damaged one
         self._file = pq.ParquetFile(path, page_checksum_verification=True)
         metadata = self._file.metadata
-        if metadata.num_rows != num_rows:
-            raise PackError(f"{path} has {metadata.num_rows} rows, its runs.jsonl says {num_rows}.")
+        lengths = self._lengths() if lengths is None else lengths
+        if metadata.num_rows != sum(lengths.values()):
+            raise PackError(f"{path} has {metadata.num_rows} rows, its runs.jsonl says {sum(lengths.values())}.")
+        ends = np.cumsum([0, *lengths.values()])
+        self._starts = dict(zip(lengths, ends[:-1].tolist(), strict=True))
         self._ends = np.cumsum([metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)])
         self._recent: dict[int, pa.Table] = {}
 
     @_named
-    def curve(self, id: str, name: str, start: int, stop: int) -> list:
-        """Return the curve in rows `start` to `stop`."""
-        return curve_rows(self._rows(id, name, start, stop), name)
+    def curve(self, id: str, name: str, count: int) -> list:
+        """Return a curve with so many rows."""
+        return curve_rows(self._rows(id, name, count), name)
 
     @_named
-    def part(self, id: str, name: str, start: int, stop: int, columns: dict[str, tuple[str, list]]) -> dict:
-        """Return arrays of one part from rows `start` to `stop`, given type and shape of each."""
-        rows = self._rows(id, name, start, stop)
+    def part(self, id: str, name: str, count: int, columns: dict[str, tuple[str, list]]) -> dict:
+        """Return arrays of one part, given its number of rows, and type and shape of each."""
+        rows = self._rows(id, name, count)
         return {column: verdict_array(rows, column, *kind) for column, kind in columns.items()}
 
-    def _rows(self, id: str, name: str, start: int, stop: int) -> pa.Table:
+    def _lengths(self) -> dict[tuple[str, str], int]:
+        """Return the rows of each block as the file has them."""
+        lengths: dict[tuple[str, str], int] = {}
+        columns = self._file.read(["id", self._key], use_threads=False)
+        for block in zip(*(columns[name].to_pylist() for name in ("id", self._key)), strict=True):
+            lengths[block] = lengths.get(block, 0) + 1
+        return lengths
+
+    def _rows(self, id: str, name: str, count: int) -> pa.Table:
+        start = self._starts[id, name]
+        stop = start + count
         first = int(np.searchsorted(self._ends, start, side="right"))
         last = int(np.searchsorted(self._ends, stop, side="left"))
         begin = int(self._ends[first - 1]) if first else 0

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from bumplab.common.errors import BumplabError
+import numpy as np
+
+from bumplab.common.errors import BumplabError, quote
 from bumplab.runs.executor import Outcome, num_workers, run_tasks
 from bumplab.runs.families import family_of
-from bumplab.runs.folder_store import FolderStore
-from bumplab.runs.folders import with_rows
-from bumplab.runs.pack import INDEX, Pack, read_pack
+from bumplab.runs.file_store import FileStore
+from bumplab.runs.pack import Pack, read_pack
+from bumplab.runs.pack_files import is_pack
 from bumplab.runs.pack_store import PackStore
-from bumplab.runs.packing import write_pack
-from bumplab.runs.records import Record
+from bumplab.runs.packing import hold_pack, write_pack
+from bumplab.runs.records import VERDICTS, Record
 from bumplab.runs.run import Run
 from bumplab.runs.store import load_or_train, recorded_folder
 from bumplab.training.settings import Settings
@@ -69,7 +72,7 @@ def record_studies(
     outcomes = run_tasks(work, cells, known, num_workers(jobs, device), unit="run")
     for name, study in studies.items():
         trained = [settings.id for settings in study if outcomes[settings.id]["status"] == "trained"]
-        fresh = [run for id in trained if (run := FolderStore(work_folder()).get(id))]
+        fresh = [run for id in trained if (run := FileStore(work_folder()).get(id))]
         if fresh:
             pack_runs(fresh, name, replace=retrain)
     return outcomes
@@ -93,28 +96,37 @@ def pack_runs(runs: Iterable[Run], study: str, replace: bool = False) -> Pack:
         If a run contradicts the one that is there, or one in another study; everything stays as it was then.
     """
     if not study or Path(study).name != study or study.startswith("."):
-        raise BumplabError(f"A study is named like the folder that it lies in, such as 02-training; got {study!r}.")
+        raise BumplabError(
+            f"A study is named like the folder that it lies in, such as 02-training; got {quote(study)}."
+        )
     store = PackStore(recorded_folder())
     records = [complete_record(run) for run in runs]
-    folder = store.folder / study
-    old = read_pack(folder) if (folder / INDEX).exists() else None
-    fresh = {record.id for record in records}
-    kept = [old.record(id) for id in old.lines if not (replace and id in fresh)] if old else []
-    for pack in store.packs():
-        if pack.folder != folder and (both := sorted(fresh & pack.lines.keys())):
-            raise BumplabError(f"Run {both[0]} is in study {pack.folder.name} already; nothing was written.")
-    return write_pack(folder, study, [*records, *kept])
+    fresh, folder = {record.id for record in records}, store.folder / study
+    with hold_pack(folder):
+        old = read_pack(folder) if is_pack(folder) else None
+        if old:
+            old.refuse_problems()
+        kept = [old.record(id) for id in old.lines if not (replace and id in fresh)] if old else []
+        for pack in store.packs():
+            if pack.folder != folder and (both := sorted(fresh & pack.lines.keys())):
+                raise BumplabError(f"Run {both[0]} is in study {pack.folder.name} already; nothing was written.")
+        return write_pack(folder, study, [*records, *kept])
 
 
 def complete_record(run: Run) -> Record:
-    """Return a run as a record whose verdicts say which rows of the data set they are about."""
-    family = family_of(run.settings)
-    return with_rows(run.record(), dict(family.rows(run.settings))) if family.rows else run.record()
+    """Return a run as a record whose verdicts say which rows of the data set they are about, int32."""
+    record, family = run.record(), family_of(run.settings)
+    parts = {name.rpartition("/")[0] for name in record.arrays if name.startswith(VERDICTS)}
+    rows = family.rows(run.settings) if family.rows else {}
+    columns = {f"{VERDICTS}/{part}/row": values.astype(np.int32) for part, values in rows.items()}
+    return dataclasses.replace(
+        record, arrays=record.arrays | {n: a for n, a in columns.items() if n.rpartition("/")[0] in parts}
+    )
 
 
 def _train(cell: tuple[Settings, str], store: Path, retrain: bool, device: str, precision: str) -> Outcome:
     settings, weights = cell
-    ready = None if retrain else FolderStore(store).get(settings.id)
+    ready = None if retrain else FileStore(store).get(settings.id)
     if ready is None:
         load_or_train(settings, True, store, device, precision, False, weights)
     return {"status": "trained"}

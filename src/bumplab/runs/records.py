@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 VERDICTS, EMBEDDINGS = "verdicts", "embeddings"
 #: What an array may hold.
@@ -26,8 +26,8 @@ DTYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float
 #: Columns that every table has; no curve and no column of verdicts bears such a name.
 KEYS = ("id", "curve", "part")
 _ID = re.compile(r"[0-9a-f]{12}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
-_PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]{0,99}")
+_PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,299}")
 _DEPTH = 16
 
 
@@ -37,6 +37,10 @@ class StoreError(BumplabError):
 
 class PackError(StoreError):
     """Recorded runs are missing, damaged, foreign, of a newer format, or contradict each other."""
+
+
+class ReplacedError(PackError):
+    """A run was replaced by another one of its name while it was read; looking it up again finds the new one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,21 +89,13 @@ class Record:
     weights: dict[str, dict[str, np.ndarray]]
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.id, str) and _ID.fullmatch(self.id)):
-            raise BumplabError(f"The id of a run is 12 hexadecimal digits, got {self.id!r}.")
-        where = f"Run {self.id}"
-        if type(self.trainer) is not int:
-            raise BumplabError(f"{where}: the trainer's version is a whole number, got {self.trainer!r}.")
+        where = f"Run {quote(self.id)}"
         for name in ("settings", "scalars", "provenance", "curves", "arrays", "weights"):
             if type(getattr(self, name)) is not dict:
                 raise BumplabError(f"{where}: {name} is a dict, got {type(getattr(self, name)).__name__}.")
-        for name in ("settings", "provenance"):
-            _check_json(getattr(self, name), f"{where}: {name}")
-        for name, value in self.scalars.items():
-            for _ in leaves({name: value}, f"{where}: scalars"):
-                pass
+        check_facts(self.id, self.trainer, self.settings, self.scalars, self.provenance)
         for name, rows in self.curves.items():
-            _check_name(name, f"{where}: curve")
+            check_name(name, f"{where}: curve")
             if type(rows) is not list:
                 raise BumplabError(f"{where}: curve {name} is a list of rows, got {type(rows).__name__}.")
             for number, row in enumerate(rows):
@@ -114,13 +110,37 @@ class Record:
             if kind == VERDICTS and len(array) != lengths.setdefault(part, len(array)):
                 raise BumplabError(f"{where}: array {name} has {len(array)} rows, others of {part} {lengths[part]}.")
         for stem, parameters in self.weights.items():
-            _check_name(stem, f"{where}: weights")
+            check_name(stem, f"{where}: weights")
             if type(parameters) is not dict or not parameters:
                 raise BumplabError(f"{where}: weights {stem} is a dict of arrays with at least one.")
             for name, array in parameters.items():
                 if not (isinstance(name, str) and _PARAMETER.fullmatch(name)) or name == "__metadata__":
-                    raise BumplabError(f"{where}: weights {stem}: a parameter cannot be called {name!r}.")
+                    raise BumplabError(f"{where}: weights {stem}: a parameter cannot be called {quote(name)}.")
                 _check_array(array, f"{where}: weights {stem}/{name}")
+
+
+def check_facts(id: str, trainer: int, settings: dict, scalars: dict, provenance: dict) -> None:
+    """Raise unless these can be those of a :class:`Record`.
+
+    Raises
+    ------
+    BumplabError
+        For another type, depth or name.
+
+    Examples
+    --------
+    >>> check_facts("0123456789ab", 1, {"seed": 0}, {"seen": {"joint": 0.5}}, {})
+    """
+    if not (isinstance(id, str) and _ID.fullmatch(id)):
+        raise BumplabError(f"The id of a run is 12 hexadecimal digits, got {quote(id)}.")
+    where = f"Run {id}"
+    if type(trainer) is not int:
+        raise BumplabError(f"{where}: the trainer's version is a whole number, got {quote(trainer)}.")
+    for name, value in (("settings", settings), ("provenance", provenance)):
+        _check_json(value, f"{where}: {name}")
+    for name, value in scalars.items():
+        for _ in leaves({name: value}, f"{where}: scalars"):
+            pass
 
 
 def leaves(
@@ -142,18 +162,18 @@ def leaves(
         yield path, row
     elif type(row) is dict and row and len(path) < _DEPTH:
         for name, value in row.items():
-            _check_name(name, where)
+            check_name(name, where)
             yield from leaves(value, where, (*path, name))
     elif type(row) is list and row and not path:
         for number, value in enumerate(row):
             if type(value) in (list, dict):
-                raise BumplabError(f"{where}: a list within a row holds numbers, got {value!r:.60}.")
+                raise BumplabError(f"{where}: a list within a row holds numbers, got {quote(value)}.")
             yield from leaves(value, where, (number,))
     else:
         place = "/".join(map(str, path)) or "a row"
         raise BumplabError(
             f"{where}: {place} is an int of 64 bits, a float, or a dict of these that is not empty (in place of the "
-            f"row also a list), got {type(row).__name__} {row!r:.60}."
+            f"row also a list), got {type(row).__name__} {quote(row)}."
         )
 
 
@@ -161,17 +181,25 @@ def split_name(name: str, where: str) -> tuple[str, str, str]:
     """Return kind, part (empty for embeddings) and column or name of an array; see the module."""
     pieces = name.split("/") if isinstance(name, str) else []
     if (pieces[:1], len(pieces)) not in (([VERDICTS], 3), ([EMBEDDINGS], 2)):
-        raise BumplabError(f"{where}: an array is called verdicts/<part>/<column> or embeddings/<name>, got {name!r}.")
+        raise BumplabError(
+            f"{where}: an array is called verdicts/<part>/<column> or embeddings/<name>, got {quote(name)}."
+        )
     for piece in pieces[1:]:
-        _check_name(piece, f"{where}: array {name}")
+        check_name(piece, f"{where}: array {name}")
     return (VERDICTS, pieces[1], pieces[2]) if len(pieces) == 3 else (EMBEDDINGS, "", pieces[1])
 
 
-def _check_name(name: Any, where: str) -> None:
+def check_name(name: Any, where: str) -> None:
+    """Raise unless a curve, part, column or snapshot may be called so.
+
+    Examples
+    --------
+    >>> check_name("loss", "curve")
+    """
     if not (isinstance(name, str) and _NAME.fullmatch(name)) or name in KEYS:
         raise BumplabError(
-            f"{where}: a name begins with a letter, goes on with letters, digits or any of '_.+-', and is none of "
-            f"{', '.join(KEYS)}; got {name!r}."
+            f"{where}: a name begins with a letter, goes on with at most 99 letters, digits or any of '_.+-', and is "
+            f"none of {', '.join(KEYS)}; got {quote(name)}."
         )
 
 
@@ -187,11 +215,11 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
         raise BumplabError(f"{where} is nested deeper than {_DEPTH} levels.")
     if type(value) is dict:
         for name, inner in value.items():
-            if type(name) is not str:
-                raise BumplabError(f"{where}: a name is text, got {name!r}.")
+            if type(name) is not str or len(name) > 100:
+                raise BumplabError(f"{where}: a name is text of at most 100 characters, got {quote(name)}.")
             _check_json(inner, f"{where}.{name}", depth + 1)
     elif type(value) is list:
         for inner in value:
             _check_json(inner, where, depth + 1)
     elif not (value is None or type(value) in (str, bool, float) or (type(value) is int and abs(value) < 2**63)):
-        raise BumplabError(f"{where} holds {value!r:.60}, a {type(value).__name__}, which JSON would not give back.")
+        raise BumplabError(f"{where} holds {quote(value)}, a {type(value).__name__}, which JSON would not give back.")

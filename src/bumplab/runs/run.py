@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +12,36 @@ import numpy as np
 
 from bumplab.common import histories
 from bumplab.common.run_settings import RunSettings
-from bumplab.runs.records import Record
+from bumplab.runs.records import EMBEDDINGS, VERDICTS, Record
 
 #: What a run may keep beside its snapshots, as :attr:`Run.kept` names it.
 HISTORY, VERDICT_ARRAYS, EMBEDDING_ARRAYS, FINAL_WEIGHTS = "history", "verdicts", "embeddings", "weights"
+_KINDS = {VERDICTS: VERDICT_ARRAYS, EMBEDDINGS: EMBEDDING_ARRAYS}
+
+
+def kept_in_line(line: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a run's line says that it kept, as :attr:`Run.kept` names it.
+
+    Examples
+    --------
+    >>> sorted(kept_in_line({"arrays": {"verdicts/seen/code": []}, "curves": {}, "weights": {"weights": ""}}))
+    ['verdicts', 'weights']
+    """
+    kinds = {name.partition("/")[0] for name in line["arrays"]}
+    return frozenset({_KINDS[kind] for kind in kinds} | ({HISTORY} if line["curves"] else set()) | set(line["weights"]))
 
 
 class Source(Protocol):
     """Where a run's curves, arrays and weights lie. Nothing is handed out that does not match its digest."""
 
     @property
-    def folder(self) -> Path:
-        """The run's own folder, or that of its study."""
+    def path(self) -> Path:
+        """The run's own file, or the folder of its study."""
+        ...
+
+    @property
+    def line(self) -> Mapping[str, Any]:
+        """What is said of the run, see :mod:`bumplab.runs.lines`."""
         ...
 
     @property
@@ -59,12 +78,15 @@ class Run:
     provenance : dict
         Versions, device, precision, threads, seconds of training, date.
     source : Source
+    check_curves : callable, optional
+        Raises where curves are not such as its family has.
     """
 
     settings: RunSettings
     scalars: dict[str, Any]
     provenance: dict[str, Any]
     source: Source = field(repr=False)
+    check_curves: Callable[[dict[str, list]], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -72,9 +94,9 @@ class Run:
         return self.settings.id
 
     @property
-    def folder(self) -> Path:
-        """The run's own folder, or that of the study in which it is packed."""
-        return self.source.folder
+    def path(self) -> Path:
+        """The run's own file, or the folder of the study in which it is packed."""
+        return self.source.path
 
     @property
     def kept(self) -> frozenset[str]:
@@ -84,7 +106,10 @@ class Run:
     @cached_property
     def curves(self) -> dict[str, list]:
         """Rows through training by the name of the curve, see :class:`bumplab.runs.records.Record`."""
-        return self.source.curves()
+        curves = self.source.curves()
+        if self.check_curves:
+            self.check_curves(curves)
+        return curves
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -107,8 +132,13 @@ class Run:
         return histories.measurements({"loss": [], "accuracy": [], **self.curves}, part)
 
     def record(self) -> Record:
-        """Return everything of the run as plain data."""
-        stems = sorted(self.kept - {HISTORY, VERDICT_ARRAYS, EMBEDDING_ARRAYS})
+        """Return everything of the run as plain data.
+
+        Raises
+        ------
+        StoreError
+            If something is not as recorded, or this installation lacks its weights.
+        """
         return Record(
             id=self.id,
             settings=self.settings.to_record(),
@@ -117,7 +147,7 @@ class Run:
             provenance=self.provenance,
             curves=self.curves,
             arrays=self.arrays,
-            weights={stem: self.weights(stem) for stem in stems},
+            weights={stem: self.weights(stem) for stem in sorted(self.source.line["weights"])},
         )
 
     def check(self) -> None:

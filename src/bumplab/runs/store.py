@@ -1,27 +1,26 @@
 """Runs by their settings: look one up, or train it.
 
 Recorded runs come with the book, in packs (``book/runs/<study>``, :mod:`bumplab.runs.pack`); new ones go to a cache of
-the user's, a folder each (:mod:`bumplab.runs.folders`). Nothing is loaded that does not match its checksum and its
+the user's, a file each (:mod:`bumplab.runs.run_file`). Nothing is loaded that does not match its checksum and its
 settings, and loading executes no code. What a run is, its family says (:mod:`bumplab.runs.families`).
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from filelock import FileLock
-from platformdirs import user_cache_path
-
-from bumplab.common.errors import BumplabError
-from bumplab.common.files import book_folder
+from bumplab.common.errors import BumplabError, quote
+from bumplab.common.files import book_folder, resolve_folder, user_folder
 from bumplab.common.run_settings import RunSettings
 from bumplab.runs.families import family_of
-from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack_store import PackStore
-from bumplab.runs.records import StoreError
+from bumplab.runs.records import ReplacedError, StoreError
 from bumplab.runs.run import Run
 from bumplab.runs.verification import Proof, prove
+
+#: How often a run is looked up that others replace at the same moment.
+_LOOKS = 20
 
 
 def recorded_folder() -> Path:
@@ -30,15 +29,20 @@ def recorded_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder for new runs: ``BUMPLAB_STORE`` where set, else the user's cache."""
-    chosen = os.environ.get("BUMPLAB_STORE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("bumplab", appauthor=False) / "runs"
+    """Return the folder for new runs: ``BUMPLAB_STORE`` where set, else the user's cache.
+
+    Raises
+    ------
+    BumplabError
+        If neither can be the path of a folder.
+    """
+    return user_folder("BUMPLAB_STORE", "bumplab", "runs")
 
 
-def stores(store: Path | None = None) -> tuple[PackStore | FolderStore, ...]:
+def stores(store: Path | None = None) -> tuple[PackStore | FileStore, ...]:
     """Return where a run is looked up, in this order: recorded runs, the cache, and `store` if that is another."""
     places = dict.fromkeys([cache_folder(), Path(store or cache_folder())])
-    return PackStore(recorded_folder()), *map(FolderStore, places)
+    return PackStore(recorded_folder()), *map(FileStore, places)
 
 
 def find(settings: RunSettings, store: Path | None = None) -> Run | None:
@@ -50,12 +54,11 @@ def find(settings: RunSettings, store: Path | None = None) -> Run | None:
     refused = fullest = None
     for place in stores(store):
         try:
-            run = place.get(settings.id)
+            run = _get_whole(place, settings.id)
             if run is None:
                 continue
-            run.check()
             if run.settings != settings:
-                raise StoreError(f"{run.folder} holds other settings under the id {settings.id}; retrain it.")
+                raise StoreError(f"{run.path} holds other settings under the id {settings.id}; retrain it.")
             if not fullest or len(run.kept) > len(fullest.kept):
                 fullest = run
         except StoreError as error:
@@ -63,6 +66,19 @@ def find(settings: RunSettings, store: Path | None = None) -> Run | None:
     if refused and not fullest:
         raise refused
     return fullest
+
+
+def _get_whole(place: PackStore | FileStore, id: str) -> Run | None:
+    """Return a run that was checked as a whole, or None; if it is replaced meanwhile, the new one."""
+    for _ in range(_LOOKS):
+        try:
+            run = place.get(id)
+            if run:
+                run.check()
+            return run
+        except ReplacedError:
+            continue
+    raise StoreError(f"Run {id} in {place.folder} was replaced {_LOOKS} times while it was read; try again.")
 
 
 def load_or_train(
@@ -109,17 +125,21 @@ def load_or_train(
     family = family_of(settings)
     keep = family.keep[0] if weights is None else weights
     if keep not in family.keep:
-        raise BumplabError(f"A run cannot keep {keep!r} of its weights: use {', '.join(family.keep)}.")
-    target = FolderStore(cache_folder() if store is None else Path(store))
+        raise BumplabError(f"A run cannot keep {quote(keep)} of its weights: use {', '.join(family.keep)}.")
+    target = FileStore(cache_folder() if store is None else resolve_folder(store))
     if not retrain and (run := find(settings, target.folder)):
+        target.tidy(settings.id)
         return run
-    with FileLock(target.lock(settings.id)):
+    with target.hold(settings.id):
+        if run := target.adopt(settings.id):  # a training that was cut off had come to its end
+            return run
         if not retrain and (run := find(settings, target.folder)):  # another process was faster
             return run
-        return target.save(family.train(settings, target.work_folder(settings.id), device, precision, progress, keep))
+        folder = target.make_work_folder(settings.id)
+        return target.save(family.train(settings, folder, device, precision, progress, keep))
 
 
-def verify(store: PackStore | FolderStore, id: str) -> Proof:
+def verify(store: PackStore | FileStore, id: str) -> Proof:
     """Compute a run's scalars again from what it kept, and say whether the recorded ones are true.
 
     Its family says what is compared to what tolerance: bumps in :func:`bumplab.runs.bump_family.recompute`.
@@ -130,10 +150,9 @@ def verify(store: PackStore | FolderStore, id: str) -> Proof:
         "proved", "refuted" or "not provable".
     """
     try:
-        run = store.get(id)
+        run = _get_whole(store, id)
         if run is None:
             raise StoreError(f"There is no run {id} in {store.folder}.")
-        run.check()
         return prove(id, run.scalars, family_of(run.settings).recompute(run))
     except StoreError as error:
         return Proof(id, "refuted", str(error).removesuffix("."))

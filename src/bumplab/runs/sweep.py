@@ -17,7 +17,7 @@ from bumplab.common.parsing import flatten
 from bumplab.runs.ensembles import load_or_train_ensemble
 from bumplab.runs.estimate import estimate_ensembles, estimate_seconds, format_estimate
 from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
-from bumplab.runs.folder_store import FolderStore
+from bumplab.runs.file_store import FileStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
 from bumplab.runs.store import cache_folder, find, load_or_train
@@ -137,7 +137,7 @@ def load_or_train_all(settings: Iterable[Settings], retrain: bool = False, devic
         failed = dict(table.loc[table["status"] == "failed", ["id", "error"]].to_numpy())
     if failed:
         raise BumplabError(f"{len(failed)} of {len(wanted)} runs failed; the first one: {next(iter(failed.values()))}")
-    runs = {each: FolderStore(store).get(name) if retrain else find(each) for name, each in wanted.items()}
+    runs = {each: FileStore(store).get(name) if retrain else find(each) for name, each in wanted.items()}
     return {each: run for each, run in runs.items() if run}
 
 

@@ -1,0 +1,89 @@
+"""The files of a pack, and what tells that it was replaced while it was in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from bumplab.common.files import disk_errors, is_file
+from bumplab.runs.records import PackError, ReplacedError
+
+INDEX, CURVES, PARTS, ARRAYS, WEIGHTS = (
+    "runs.jsonl", "curves.parquet", "verdicts.parquet", "embeddings.safetensors", "weights",
+)  # fmt: skip
+#: What to do about a pack that cannot be read.
+REMEDY = "take it from the repository again"
+
+
+def is_pack(folder: Path) -> bool:
+    """Return whether a folder holds the index of a pack, or did when the writing of its next one was cut off.
+
+    Examples
+    --------
+    >>> is_pack(Path("/nowhere"))
+    False
+    """
+    return is_file(folder / INDEX) or is_file(old_folder(folder) / INDEX)
+
+
+def stamp_of(path: Path) -> tuple:
+    """Return what changes when a file is replaced; empty where it is gone.
+
+    Examples
+    --------
+    >>> stamp_of(Path("/nowhere"))
+    ()
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def old_folder(folder: Path) -> Path:
+    """Return where an interrupted write leaves the pack that it was about to replace.
+
+    Examples
+    --------
+    >>> old_folder(Path("runs/02-training")).as_posix()
+    'runs/.02-training.old'
+    """
+    return folder.with_name(f".{folder.name}.old")
+
+
+def unless_replaced(read: Callable) -> Callable:
+    """Make a method of a pack say so where what it reads is not as recorded because the pack was replaced meanwhile."""
+
+    @wraps(read)
+    def wrapped(self, *args, **options):
+        try:
+            return read(self, *args, **options)
+        except PackError:
+            if self.stamp and stamp_of(self.folder / INDEX) != self.stamp:
+                raise ReplacedError(f"{self.folder} was replaced while it was in use; load the run again.") from None
+            raise
+
+    return wrapped
+
+
+def read_tensors(path: Path, names: list[str] | None, prefix: str = "") -> dict[str, np.ndarray]:
+    """Return tensors of these names, or all whose name begins with `prefix`."""
+    if names == []:
+        return {}
+    if not is_file(path):
+        raise PackError(f"{path} is {'no regular file' if path.exists() else 'missing'}; {REMEDY}.")
+    with disk_errors(path, "read", REMEDY, PackError):
+        open(path, "rb").close()
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)] if names is None else names  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}
+    except FileNotFoundError:
+        raise PackError(f"{path} is missing; {REMEDY}.") from None
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError):
+        raise PackError(f"{path} is damaged; {REMEDY}.") from None
