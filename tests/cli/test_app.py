@@ -397,7 +397,12 @@ def test_the_parameters_of_a_chapter_are_listed_with_their_defaults(chapter, bum
 
 def test_parameters_reach_papermill_with_their_types(chapter, bumplab, monkeypatch, tmp_path):
     given = {}
-    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, parameters, **__: given.update(parameters))
+
+    def execute(path, out, parameters, **_):
+        given.update(parameters)
+        out.write_text('{"metadata": {"papermill": {}}}')
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
     words = "-p sigma 2 -p seed 3 -p show true -p kind sos -p steps".split()
     assert bumplab("rerun", chapter, *words, "[7, 8]", "-o", tmp_path / "o.ipynb")[0] == 0
     assert given == {"sigma": 2.0, "seed": 3, "show": True, "kind": "sos", "steps": [7, 8]}

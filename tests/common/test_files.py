@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bumplab.common.errors import BumplabError
-from bumplab.common.files import atomic_write, disk_errors, resolve_folder, user_folder
+from bumplab.common.files import atomic_write, disk_errors
+from bumplab.common.places import resolve_folder, user_folder
 
 
 def refused(call, *values):
@@ -119,7 +120,7 @@ def test_a_name_with_nul_and_a_home_that_nobody_has_are_refused(tmp_path):
 NO_HOME = """
 import os, pathlib
 from bumplab.common.errors import BumplabError
-from bumplab.common.files import user_folder
+from bumplab.common.places import user_folder
 try:
     user_folder("BUMPLAB_STORE", "bumplab", "runs")
 except BumplabError as error:
@@ -136,7 +137,7 @@ def test_without_a_home_folder_nothing_is_written_into_one_called_tilde(variable
             raise error("no home")
         return Path(f"~/.cache/{name}")
 
-    monkeypatch.setattr("bumplab.common.files.user_cache_path", answer)
+    monkeypatch.setattr("bumplab.common.places.user_cache_path", answer)
     variable()
     assert refused(store) == "No home folder is known here: set BUMPLAB_STORE to a folder."
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bumplab.common.errors import BumplabError
+from bumplab.common.files import disk_errors, read_text
 
 #: Joint accuracy at which a training counts as done.
 TARGET_ACCURACY = 0.95
@@ -152,10 +153,14 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     results = {}
     for path in sorted(Path(folder).glob("*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            with disk_errors(path, "read", "delete it and measure again"):
+                text = read_text(path)
+            content = json.loads(text)
             if not isinstance(content["machine"], dict):
                 raise TypeError
-        except (OSError, ValueError, KeyError, TypeError):
+        except BumplabError:
+            raise
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise BumplabError(
                 f"{path} is damaged or not a result of make bench; delete it and measure again."
             ) from None

@@ -13,7 +13,7 @@ import yaml
 
 from bumplab.chapters.validation import parameter_type, reject_unknown, typed
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.files import book_folder
+from bumplab.common.files import book_folder, disk_errors, read_text
 from bumplab.common.parsing import parse_named
 
 #: Not NN-name-out, which is what a re-run of NN-name writes.
@@ -29,9 +29,10 @@ def listed_notebooks(contents: Path) -> list[Path]:
         If the file cannot be read.
     """
     try:
-        pages = _pages(yaml.safe_load(contents.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError):
-        raise BumplabError(f"{contents} is missing or not a table of contents.") from None
+        with disk_errors(contents, "read", "take it from the repository again"):
+            pages = list(_pages(yaml.safe_load(read_text(contents))))
+    except (UnicodeDecodeError, RecursionError, yaml.YAMLError):
+        raise BumplabError(f"{contents} is not a table of contents; take it from the repository again.") from None
     return [path for page in pages if (path := contents.parent / f"{page}.ipynb").is_file()]
 
 
@@ -89,8 +90,10 @@ def chapter_path(name: str) -> Path:
     >>> chapter_path("02").name
     '02-training.ipynb'
     """
-    if name.endswith(".ipynb") and Path(name).is_file():
-        return Path(name)
+    if name.endswith(".ipynb"):
+        with disk_errors(Path(name), "read", "name another chapter"):
+            if Path(name).is_file():
+                return Path(name)
     for path in chapter_paths():
         if name in (path.stem, path.stem.split("-")[0]):
             return path
@@ -106,10 +109,14 @@ def read_cells(path: Path) -> list[dict[str, Any]]:
         If the file cannot be read, or is no notebook.
     """
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        with disk_errors(path, "read", "name another chapter"):
+            text = read_text(path)
+        cells = json.loads(text)["cells"]
         if all(isinstance(cell["source"], (str, list)) and isinstance(cell["metadata"], dict) for cell in cells):
             return cells
-    except (OSError, ValueError, KeyError, TypeError):
+    except BumplabError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise BumplabError(f"{path} is not a notebook.")
 

@@ -12,12 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 import bumplab
-from bumplab.chapters.catalogue import declared_parameters, validate
+from bumplab.chapters.catalogue import declared_parameters, read_cells, validate
 from bumplab.chapters.execution import rerun
-from bumplab.common.files import check_writable
+from bumplab.common.files import check_writable, disk_errors, read_text
+from bumplab.common.locks import hold_lock
 from bumplab.runs.estimate import format_estimate
 from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
 from bumplab.runs.grids import grid_cells
@@ -120,15 +119,15 @@ def _notebooks(path: Path, axes: Mapping[str, Sequence], fixed: Mapping[str, Any
     notebooks = {}
     for values in grid_cells(axes, fixed or {}):
         values = validate(path, values)
-        words = re.sub(r"[^\w=.+-]+", "-", "_".join(f"{name}={value}" for name, value in values.items()))[:100]
+        words = re.sub(r"[^\w=.+-]+", "-", "_".join(f"{name}={value}" for name, value in values.items()))
+        words = words.encode(errors="replace")[:100].decode(errors="ignore")  # names of files end at 255 bytes
         notebooks[f"{path.stem}_{words}_{_key(path, values)}.ipynb"] = values
     return notebooks
 
 
 def _key(path: Path, values: Mapping[str, Any]) -> str:
     """Return 8 hexadecimal digits for a chapter's code with these parameters."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    code = ["".join(cell["source"]) for cell in read_cells(path) if cell.get("cell_type") == "code"]
     content = json.dumps([bumplab.__version__, code, values], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
@@ -138,9 +137,9 @@ def _finished(notebooks: Iterable[str], out: Path) -> dict[str, Outcome]:
     outcomes = {}
     for name in notebooks:
         try:
-            content = json.loads((out / name).read_text(encoding="utf-8"))
+            content = json.loads(read_text(out / name))
             outcomes[name] = {"seconds": content["metadata"]["papermill"]["duration"], "status": "known"}
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return outcomes
 
@@ -148,13 +147,13 @@ def _finished(notebooks: Iterable[str], out: Path) -> dict[str, Outcome]:
 def _execute(cell: tuple[str, dict[str, Any]], path: Path, out: Path) -> Outcome:
     """Run the chapter once, for one cell of the grid, and return its outcome."""
     name, values = cell
-    out.mkdir(parents=True, exist_ok=True)
-    with FileLock(out / f".{name}.lock"):
+    with hold_lock(out / f".{name}.lock", f"Notebook {name} is being executed"):
         if outcomes := _finished([name], out):  # another process was faster
             return outcomes[name]
         part = out / f"{Path(name).stem}.part.ipynb"
         rerun(path, values, part, progress=False)
-        os.replace(part, out / name)  # papermill writes after every cell: only a whole notebook gets the name
+        with disk_errors(out / name):
+            os.replace(part, out / name)  # papermill writes after every cell: only a whole notebook gets the name
     return _finished([name], out)[name] | {"status": "finished"}
 
 

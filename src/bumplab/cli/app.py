@@ -17,6 +17,7 @@ from bumplab.cli.runs import runs_group
 from bumplab.cli.sweep import sweep
 from bumplab.cli.train import train
 from bumplab.common.errors import BumplabError
+from bumplab.common.exits import FAILED, exit_code
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -31,19 +32,19 @@ for command in (train, runs_group, rerun, sweep, doctor):
 
 def run() -> None:
     """Run the command line; a mistake of the user's is one sentence and exit code 2, an interruption 130."""
+    sys.exit(exit_code(_command))
+
+
+def _command() -> int:
+    """Run a command, and see to what Click makes of errors."""
     try:
-        main(standalone_mode=False)
-    except (KeyboardInterrupt, click.Abort) as error:
+        return main(standalone_mode=False) or 0
+    except click.Abort as error:
         # Click wraps every KeyboardInterrupt in an Abort, also that of a training which has something to say.
-        if isinstance(error.__cause__, BumplabError):
-            click.echo(f"{error.__cause__}", err=True)
-        sys.exit(130)
+        raise (error.__cause__ if isinstance(error.__cause__, BumplabError) else KeyboardInterrupt) from None
     except ChapterFailed as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
-    except BumplabError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
+        return FAILED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code

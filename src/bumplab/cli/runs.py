@@ -13,6 +13,7 @@ import click
 
 from bumplab.cli.options import device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, quote
+from bumplab.common.files import atomic_write, disk_errors
 
 if TYPE_CHECKING:
     from bumplab.runs.file_store import FileStore
@@ -65,7 +66,6 @@ def show_run(run_id: str) -> None:
 @folder_argument
 def export_run(run_id: str, folder: Path) -> None:
     """Write a run as a file of its own, FOLDER/ID.safetensors. RUN_ID may be shortened."""
-    from bumplab.common.files import atomic_write, disk_errors
     from bumplab.runs.file_store import FileStore
     from bumplab.runs.run_file import run_bytes
 
@@ -174,8 +174,10 @@ def _git(folder: Path, *words: str) -> str:
     """Return what git prints when it is called in a folder."""
     try:
         return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BumplabError(f"There is no git here, or no folder {folder}: runs diff needs a clone.") from None
+    except ValueError:
+        raise BumplabError("git cannot read that revision: its name has characters that no revision has.") from None
     except subprocess.CalledProcessError as error:
         raise BumplabError(f"git cannot read that revision: {error.stderr.strip().splitlines()[0]}.") from None
 

@@ -13,16 +13,17 @@ from .digests import (
     unseal as unseal,
 )
 from .errors import BumplabError as BumplabError, quote as quote
+from .exits import FAILED as FAILED, INTERRUPTED as INTERRUPTED, MISTAKE as MISTAKE, exit_code as exit_code
 from .files import (
     atomic_write as atomic_write,
     book_folder as book_folder,
     check_writable as check_writable,
     disk_errors as disk_errors,
     is_file as is_file,
+    read_text as read_text,
+    refusal as refusal,
     remove as remove,
-    resolve_folder as resolve_folder,
     sync as sync,
-    user_folder as user_folder,
     write_file as write_file,
 )
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
@@ -34,6 +35,7 @@ from .parsing import (
     parse_named as parse_named,
     set_nested as set_nested,
 )
+from .places import resolve_folder as resolve_folder, user_folder as user_folder
 from .power_laws import fit_power_law as fit_power_law, fit_power_law_by_seed as fit_power_law_by_seed
 from .run_settings import FIRST_FAMILY as FIRST_FAMILY, RunSettings as RunSettings
 from .statistics import (

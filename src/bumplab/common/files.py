@@ -7,10 +7,9 @@ import errno
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-from platformdirs import user_cache_path
 
 from bumplab.common.errors import BumplabError, quote
 
@@ -24,10 +23,26 @@ _REMEDIES = {
     errno.EPERM: "ask its owner for permission, or {other}",
     errno.EIO: "the disk may be failing: {other}",
     errno.ENAMETOOLONG: "use a shorter name",
+    errno.EEXIST: "move away what lies there, or {other}",
 }
 
 #: What Python says of a name that no file can have, before it asks the operating system.
 _NO_NAME = ("embedded null", "null character")
+
+
+def refusal(error: OSError, path: Path | None, action: str = "write to", other: str = "name another place") -> str:
+    """Return what the operating system refused as one sentence; see :func:`disk_errors`.
+
+    Examples
+    --------
+    >>> refusal(OSError(errno.ENOSPC, "No space left on device"), Path("/data/run"))
+    'Cannot write to /data/run: No space left on device; make room there, or name another place.'
+    """
+    remedy = _REMEDIES.get(error.errno or 0, "{other}").format(other=other)
+    reason = error.strerror or str(error) or type(error).__name__
+    if path is None:
+        return f"The operating system refuses something: {reason}; {remedy}."
+    return f"Cannot {action} {quote(path)}: {reason}; {remedy}."
 
 
 @contextlib.contextmanager
@@ -57,10 +72,8 @@ def disk_errors(
     try:
         yield
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "{other}").format(other=other)
-        reason = error.strerror or type(error).__name__
-        raise kind(f"Cannot {action} {quote(path)}: {reason}; {remedy}.") from None
-    except UnicodeError:
+        raise kind(refusal(error, path, action, other)) from None
+    except UnicodeEncodeError:
         raise kind(f"Cannot {action} {quote(path)}: no text that can be encoded; use other characters.") from None
     except ValueError as error:
         if isinstance(error, BumplabError) or not any(words in str(error) for words in _NO_NAME):
@@ -135,6 +148,28 @@ def sync(path: Path) -> None:
         os.close(number)
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a regular file, also of one that a link names; pipes and devices are refused.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    UnicodeDecodeError
+        If it is not UTF-8.
+
+    Examples
+    --------
+    >>> read_text(Path("/dev/zero"))
+    Traceback (most recent call last):
+    OSError: [Errno 22] not a regular file: '/dev/zero'
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return path.read_text(encoding="utf-8")
+
+
 def is_file(path: Path) -> bool:
     """Return whether a path is a regular file and no link to one: reading it cannot hang, and it lies where it says.
 
@@ -168,7 +203,7 @@ def remove(path: Path) -> None:
 
 
 def check_writable(out: Path | None) -> None:
-    """Raise an error unless files can be written into a folder; None is no folder.
+    """Raise an error unless files can be written into a folder, and something into them; None is no folder.
 
     Parameters
     ----------
@@ -188,79 +223,9 @@ def check_writable(out: Path | None) -> None:
     """
     if out:
         with disk_errors(out):
-            atomic_write(out / ".writable", "")
-            (out / ".writable").unlink()
-
-
-def resolve_folder(path: Path, other: str = "name another place") -> Path:
-    """Return a folder's whole path, with ``~`` replaced by the home folder; it need not be there, nothing is made.
-
-    Parameters
-    ----------
-    path : Path
-        Counted from the working folder unless it is whole.
-    other : str
-        What else the user can do.
-
-    Raises
-    ------
-    BumplabError
-        If something else lies there, or if no folder can: the name is too long, a file is on its way, a home folder
-        is not known.
-
-    Examples
-    --------
-    >>> resolve_folder(Path("/dev/null"), "set BUMPLAB_STORE")
-    Traceback (most recent call last):
-    bumplab.common.errors.BumplabError: Cannot use /dev/null: it is not a folder; set BUMPLAB_STORE.
-    """
-    try:
-        whole = path.expanduser().absolute()
-    except (RuntimeError, KeyError):
-        raise BumplabError(f"Cannot use {quote(path)}: there is no such user's home folder; {other}.") from None
-    with disk_errors(whole, "use", other):
-        try:
-            if not stat.S_ISDIR(whole.stat().st_mode):
-                raise BumplabError(f"Cannot use {quote(whole)}: it is not a folder; {other}.")
-        except FileNotFoundError:
-            if whole.is_symlink():
-                raise BumplabError(f"Cannot use {quote(whole)}: it is a link to nothing; {other}.") from None
-    return whole
-
-
-def user_folder(variable: str, *names: str) -> Path:
-    """Return the folder that an environment variable names, or else one in the user's cache.
-
-    It is whole and checked, see :func:`resolve_folder`; nothing is made.
-
-    Parameters
-    ----------
-    variable : str
-        Where it is empty or blank, it counts as not set.
-    *names : str
-        Of the folder in the cache, and of folders within it.
-
-    Raises
-    ------
-    BumplabError
-        Also if no home folder is known.
-
-    Examples
-    --------
-    >>> os.environ["SOME_STORE"] = "/dev/null"
-    >>> user_folder("SOME_STORE", "bumplab", "runs")
-    Traceback (most recent call last):
-    bumplab.common.errors.BumplabError: Cannot use /dev/null: it is not a folder; set SOME_STORE to another folder.
-    """
-    if (chosen := os.environ.get(variable, "")).strip():
-        return resolve_folder(Path(chosen), f"set {variable} to another folder")
-    try:
-        cache = user_cache_path(names[0], appauthor=False)
-    except (RuntimeError, KeyError):  # releases of platformdirs differ: others return "~/.cache"
-        cache = Path()
-    if not cache.is_absolute():
-        raise BumplabError(f"No home folder is known here: set {variable} to a folder.")
-    return resolve_folder(cache.joinpath(*names[1:]), f"set {variable} to another folder")
+            out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=out) as file:  # without a name where that is possible
+                file.write(b"A full disk has no room for this.")
 
 
 def book_folder() -> Path:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import bumplab
 from bumplab.common.errors import BumplabError
+from bumplab.common.files import disk_errors
 from bumplab.training.device import pick_device
 from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
@@ -53,7 +54,9 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
         from distributed import Client
     except ImportError:
         raise BumplabError("Dask is not installed: pip install dask distributed.") from None
-    if "://" not in dask and not Path(dask).is_file():
+    with disk_errors(Path(dask), "read", "name another scheduler file"):
+        there = "://" in dask or Path(dask).is_file()
+    if not there:
         raise BumplabError(f"There is no Dask scheduler file {dask!r}; an address looks like tcp://host:8786.")
     place: dict[str, Any] = {"address": dask} if "://" in dask else {"scheduler_file": dask}
     try:
@@ -148,6 +151,8 @@ def _attempt(work: Work, cell: Any, threads: int | None) -> Outcome:
         raise
     except BumplabError as error:
         return _failed(str(error))
+    except MemoryError:
+        return _failed("There is not enough memory here; use smaller settings or fewer jobs.")
     except Exception as error:
         return _failed(f"{type(error).__name__}: {error}")
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.files import book_folder, resolve_folder, user_folder
+from bumplab.common.files import book_folder
+from bumplab.common.places import resolve_folder, user_folder
 from bumplab.common.run_settings import RunSettings
 from bumplab.runs.families import family_of
 from bumplab.runs.file_store import FileStore

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bumplab.common.files import atomic_write
+from bumplab.common.files import atomic_write, disk_errors
 
 if TYPE_CHECKING:
     import pandas
@@ -31,6 +31,7 @@ def make_table(rows: list[dict[str, Any]], last: tuple[str, ...], out: Path | No
     texts = [name for name in table if name in _TEXT_COLUMNS or not is_numeric_dtype(table[name])]
     table = table.astype(dict.fromkeys(texts, "string"))
     if out:
-        atomic_write(out / "table.parquet", table.to_parquet(index=False))
-        atomic_write(out / "table.csv", table.to_csv(index=False))
+        with disk_errors(out, other="name another folder; what was done is kept"):
+            atomic_write(out / "table.parquet", table.to_parquet(index=False))
+            atomic_write(out / "table.csv", table.to_csv(index=False))
     return table
