@@ -25,6 +25,7 @@ import psutil
 import torch
 
 from bumplab.chapters.benchmarks import median_time, read_results, time_to
+from bumplab.common.exits import exit_code
 from bumplab.common.files import atomic_write
 
 PEERS = ("denoising-diffusion-pytorch", "ema-pytorch", "diffusers")
@@ -156,4 +157,4 @@ def main(out, only, fresh, cap, seeds, runs, threads, here) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code(main))

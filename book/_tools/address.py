@@ -15,6 +15,8 @@ from pathlib import Path
 import yaml
 
 from book._tools.contents import find_chapters
+from bumplab.common.exits import exit_code
+from bumplab.common.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,10 +127,10 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         if arguments:
             print(f"{name}: not the address of _config.yml; run make address")
         else:
-            path.write_text(new, encoding="utf-8")
+            atomic_write(path, new)
             print(f"{name}: updated")
     return 1 if arguments and changed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

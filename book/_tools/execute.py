@@ -22,13 +22,14 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from filelock import FileLock
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from jupyter_cache.cache.db import NbCacheRecord
 from jupyter_cache.executors.utils import single_nb_execution
 
 from book._tools.contents import find_chapters, find_strays
+from bumplab.common.exits import INTERRUPTED, exit_code
+from bumplab.common.locks import hold_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = ("constraints.txt", ".venv/pyvenv.cfg", "src", "book/runs", "book/results")
@@ -94,7 +95,7 @@ def save(root: Path, path: Path, notebook: nbformat.NotebookNode, seconds: float
     """Put an executed chapter into the cache, in place of its last execution."""
     folder = root / _settings(root)["cache"]
     folder.parent.mkdir(exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    with hold_lock(folder.with_name(f"{folder.name}.lock"), "The cache of executed chapters is being written"):
         cache = _open(root)
         for record in cache.list_cache_records():
             if record.uri == str(path):
@@ -185,7 +186,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; the chapters named above are kept.")
+    code = exit_code(lambda: main(sys.argv[1:]))
+    if code == INTERRUPTED:
+        print("Interrupted; the chapters named above are kept.", file=sys.stderr)
+    sys.exit(code)

@@ -19,6 +19,8 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from book._tools.contents import find_chapters
+from bumplab.common.exits import exit_code
+from bumplab.common.files import atomic_write
 
 BOOK = Path(__file__).resolve().parents[1]
 PICTURE = ("02-training", "phases", BOOK / "_static" / "phases.png")
@@ -34,7 +36,7 @@ def execute(path: Path) -> None:
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    nbformat.write(notebook, path)
+    atomic_write(path, nbformat.writes(notebook) + "\n")
 
 
 def shrink(notebook: nbformat.NotebookNode) -> None:
@@ -65,4 +67,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))
