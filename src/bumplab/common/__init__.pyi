@@ -12,8 +12,7 @@ from .digests import (
     seal as seal,
     unseal as unseal,
 )
-from .errors import BumplabError as BumplabError, quote as quote
-from .exits import FAILED as FAILED, INTERRUPTED as INTERRUPTED, MISTAKE as MISTAKE, exit_code as exit_code
+from .errors import BumplabError as BumplabError, quote as quote, shorten as shorten
 from .files import (
     atomic_write as atomic_write,
     book_folder as book_folder,
@@ -29,6 +28,10 @@ from .files import (
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
 from .locks import hold_lock as hold_lock
 from .parsing import (
+    MAX_DEPTH as MAX_DEPTH,
+    MAX_TEXT as MAX_TEXT,
+    check_length as check_length,
+    check_name as check_name,
     flatten as flatten,
     parse_assignments as parse_assignments,
     parse_literal as parse_literal,

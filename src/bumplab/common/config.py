@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from bumplab.common.errors import BumplabError, quote
+from bumplab.common.errors import BumplabError, quote, shorten
 
 
 def format_validation_error(error: ValidationError, where: str, aliases: Mapping[str, str] | None = None) -> str:
@@ -24,7 +33,8 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     Returns
     -------
     str
-        It ends with a full stop; the sentence of a :class:`~bumplab.common.errors.BumplabError` is passed on as it is.
+        It ends with a full stop and has some 300 characters at most; the sentence of a
+        :class:`~bumplab.common.errors.BumplabError` is passed on as it is.
 
     Examples
     --------
@@ -45,13 +55,15 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     if first["type"] == "value_error" and isinstance(first.get("ctx", {}).get("error"), BumplabError):
         return message
     value = "" if first["type"] in ("value_error", "missing") else f" (got {quote(first['input'])})"
-    return f"{where}: {field}: {message[0].lower()}{message[1:]}{value}.".replace("..", ".")
+    what = shorten(f"{message[0].lower()}{message[1:]}".rstrip("."), 160)  # it may repeat what was typed
+    return f"{where}: {shorten(field, 80)}: {what}{value}."
 
 
 class FrozenConfig(BaseModel):
     """Immutable, hashable settings.
 
-    Unknown names and impossible values raise :class:`~bumplab.common.errors.BumplabError`.
+    Unknown names and impossible values raise :class:`~bumplab.common.errors.BumplabError`. Text is never taken for a
+    number, nor true or false for one, nor a number for these.
 
     Examples
     --------
@@ -70,6 +82,19 @@ class FrozenConfig(BaseModel):
             super().__init__(**data)
         except ValidationError as error:
             raise BumplabError(format_validation_error(error, type(self).__name__, self._aliases())) from None
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _of_the_same_kind(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        result = validate(value)
+        several = isinstance(value, list | tuple) and isinstance(result, tuple)
+        for before, after in zip(value, result, strict=True) if several else ((value, result),):
+            if isinstance(after, bool | int | float) and (
+                isinstance(before, str | bytes) or isinstance(before, bool) != isinstance(after, bool)
+            ):
+                right = "true or false" if isinstance(after, bool) else "a number, neither text nor true or false"
+                raise PydanticCustomError("other_kind", f"input should be {right}")  # pyright: ignore[reportArgumentType]
+        return result
 
     def replace(self, /, **changes: Any) -> Self:
         """Return a copy with some settings changed, checked like a new one.
@@ -98,12 +123,14 @@ class FrozenConfig(BaseModel):
         >>> Point().replace(x=2)
         Point(x=2.0)
         """
-        data = {name: getattr(self, name) for name in type(self).model_fields}
+        data: dict[Any, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         aliases = self._aliases()
         for name, value in changes.items():
             name = aliases.get(name, name)
             old = data.get(name)
             if isinstance(value, dict) and isinstance(old, FrozenConfig) and not _is_other_kind(value, old):
+                if strange := [each for each in value if not isinstance(each, str)]:
+                    raise BumplabError(f"There is no setting {quote(strange[0])} in {type(old).__name__}.")
                 value = old.replace(**value)
             data[name] = value
         return type(self)(**data)
@@ -158,7 +185,8 @@ def tagged_union(first: type[FrozenConfig], *others: type[FrozenConfig]) -> Any:
         return first
 
     def tag(value: Any) -> Any:
-        return value.get("kind", tags[0]) if isinstance(value, Mapping) else getattr(value, "kind", None)
+        kind = value.get("kind", tags[0]) if isinstance(value, Mapping) else getattr(value, "kind", None)
+        return shorten(kind, 80) if isinstance(kind, str) else kind
 
     members = tuple(Annotated[family, Tag(name)] for family, name in zip((first, *others), tags, strict=True))
     return Annotated[Union[members], Discriminator(tag)]  # noqa: UP007

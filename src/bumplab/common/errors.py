@@ -23,16 +23,35 @@ class BumplabError(ValueError):
 def quote(value: object) -> str:
     """Return what was typed as a message shows it: text within quotes, in 80 characters at most; of a path 200.
 
+    It is one line, whatever the value is.
+
     Examples
     --------
     >>> quote("3abc")
     "'3abc'"
     >>> len(quote("a" * 1000))
     80
+    >>> quote(10**5000)
+    'an int too large to show'
     """
-    is_path = isinstance(value, PurePath)
+    if isinstance(value, PurePath) and str(value).isprintable():
+        return shorten(str(value), 200)
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        value = value.item()  # pyright: ignore[reportAttributeAccessIssue]  # 0.1, not np.float64(0.1)
     try:
-        text, most = (str(value), 200) if is_path else (repr(value), 80)
-    except (RecursionError, ValueError):  # nested too deep, or a number with too many digits
-        return f"a {type(value).__name__}"
+        text = repr(str(value) if isinstance(value, PurePath) else value)
+    except (ValueError, RecursionError):  # an int of more than 4,300 digits, or a list too deep to look through
+        kind = type(value).__name__
+        text = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} too {'large' if kind == 'int' else 'deep'} to show"
+    return shorten(text if isinstance(value, str) else " ".join(text.split()), 80)
+
+
+def shorten(text: str, most: int) -> str:
+    """Return text in at most so many characters, with three dots in the place of its middle where it is longer.
+
+    Examples
+    --------
+    >>> shorten("0123456789", 8)
+    '01...789'
+    """
     return text if len(text) <= most else f"{text[: most // 2 - 2]}...{text[1 - most // 2 :]}"

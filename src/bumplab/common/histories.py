@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +45,9 @@ def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.nd
         pairs = [(entry["step"], entry[part][measure]) for entry in history["accuracy"]]
         steps, values = zip(*pairs, strict=True)
     except (KeyError, TypeError, ValueError):
-        raise BumplabError(f"The history has no curve {name!r}: use {', '.join(_names(history)) or 'none'}.") from None
+        raise BumplabError(
+            f"The history has no curve {quote(name)}: use {', '.join(_names(history)) or 'none'}."
+        ) from None
     return np.array(steps), np.array(values, dtype=float)
 
 
@@ -75,7 +77,9 @@ def measurements(history: Mapping[str, Sequence], part: str) -> tuple[np.ndarray
     """
     entries = [entry for entry in history["accuracy"] if part in entry and part != "step"]
     if not entries:
-        raise BumplabError(f"The history has no measurements of {part!r}: use {', '.join(_names(history)) or 'none'}.")
+        raise BumplabError(
+            f"The history has no measurements of {quote(part)}: use {', '.join(_names(history)) or 'none'}."
+        )
     return np.array([entry["step"] for entry in entries]), [entry[part] for entry in entries]
 
 
@@ -111,7 +115,7 @@ def step_at_level(steps: Sequence[float], values: Sequence[float], level: float 
     if len(steps) != len(values) or len(points) < 2 or any(a >= b for (a, _), (b, _) in pairwise(points)):
         raise BumplabError("A curve needs ascending steps above 0, and as many values.")
     if not level > 0:
-        raise BumplabError(f"A curve that starts at 0 comes to a level above 0, got {level:g}.")
+        raise BumplabError(f"A curve that starts at 0 comes to a level above 0, got {quote(level)}.")
     for (before, low), (after, high) in pairwise(points):
         if high >= level:
             return float(before + (after - before) * (level - low) / (high - low))
