@@ -1,4 +1,5 @@
 from .bumps import (
+    MAX_CONDITIONS as MAX_CONDITIONS,
     BumpWorld as BumpWorld,
     Pair as Pair,
     Positive as Positive,
@@ -8,6 +9,8 @@ from .bumps import (
     subsample_evenly as subsample_evenly,
 )
 from .regions import (
+    MAX_PIXELS as MAX_PIXELS,
+    MAX_SHAPES as MAX_SHAPES,
     Region as Region,
     band_x as band_x,
     band_y as band_y,

@@ -15,19 +15,22 @@ import torch
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from bumplab.common.config import FrozenConfig
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.worlds.regions import Region, parse_region
 
+#: Most conditions of a lattice: it is looked through whenever a world is made.
+MAX_CONDITIONS = 1_000_000
+
+
+def _both(value: Any) -> Any:
+    """Return a single number as the number of each axis."""
+    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 Positive = Annotated[float, Field(gt=0)]
-Pair = Annotated[
-    tuple[Positive, Positive],
-    BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v),
-]
-Width = Annotated[float, Field(ge=0.05)]
-Sigma = Annotated[
-    tuple[Width, Width],
-    BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v),
-]
+Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_both)]
+Width = Annotated[float, Field(ge=0.05, le=1000)]
+Sigma = Annotated[tuple[Width, Width], BeforeValidator(_both)]
 RegionField = Annotated[Any, BeforeValidator(parse_region), PlainSerializer(lambda r: None if r is None else str(r))]
 
 
@@ -44,15 +47,15 @@ class BumpWorld(FrozenConfig):
     size : int
         N, the side of the visible window in pixels (4 to 512).
     sigma : (float, float)
-        Standard deviations (sigma_x, sigma_y) in pixels, 0.05 or more; a single number sets both.
+        Standard deviations (sigma_x, sigma_y) in pixels, 0.05 to 1,000; a single number sets both.
     spacing : (float, float)
         Lattice steps (d_x, d_y) in pixels; a single number sets both. Any positive value up to the extent that
-        makes at most 10 million conditions.
+        makes at most a million conditions.
     periodic : bool
         Wrap distances round the window's edges; label space is then a torus. Needs margin 0 and spacings
         that divide the size.
     margin : float
-        Width of the frame of label space around the window, in pixels (the paper's extended frame: 6).
+        Width of the frame of label space around the window, in pixels (0 to 512; the paper's extended frame: 6).
     held_out : Region, str or None
         Conditions kept out of training; see :func:`~bumplab.worlds.regions.parse_region`.
     fraction : float
@@ -73,7 +76,7 @@ class BumpWorld(FrozenConfig):
     sigma: Sigma = (1.0, 1.0)
     spacing: Pair = (1.0, 1.0)
     periodic: bool = False
-    margin: Annotated[float, Field(ge=0)] = 0.0
+    margin: Annotated[float, Field(ge=0, le=512)] = 0.0
     held_out: RegionField = None
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     subsample_region: RegionField = Field(default=None, alias="thinned")
@@ -85,9 +88,9 @@ class BumpWorld(FrozenConfig):
             raise BumplabError(
                 f"BumpWorld: spacing {max(self.spacing):g} is larger than the label space of {self.extent:g}."
             )
-        if self.extent / self.spacing[0] * (self.extent / self.spacing[1]) > 10_000_000:
+        if self.extent / self.spacing[0] * (self.extent / self.spacing[1]) > MAX_CONDITIONS:
             raise BumplabError(
-                f"BumpWorld: spacing {min(self.spacing):g} is too fine; a lattice has at most 10 million conditions."
+                f"BumpWorld: spacing {min(self.spacing):g} is too fine; a lattice has at most a million conditions."
             )
         if self.kind == "bump+stripes" and not self.margin:
             raise BumplabError(
@@ -98,7 +101,7 @@ class BumpWorld(FrozenConfig):
         if self.periodic and any(abs(self.size / d - round(self.size / d)) > 1e-6 for d in self.spacing):
             raise BumplabError(f"BumpWorld: in a periodic world the spacing must divide the size {self.size}.")
         if not self._conditions[1].any():
-            cause = f"held_out {str(self.held_out or 'nothing')!r} and fraction {self.fraction:g}"
+            cause = f"held_out {quote(str(self.held_out or 'nothing'))} and fraction {self.fraction:g}"
             raise BumplabError(f"BumpWorld: nothing is left to train on with {cause}.")
         return self
 
@@ -244,7 +247,7 @@ def _axis(extent: float, spacing: float) -> torch.Tensor:
     return torch.arange(count, dtype=torch.float64, device="cpu").mul(spacing).float()
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=64)
 def _lattice_and_mask(
     extent: float,
     spacing: tuple[float, float],
@@ -254,13 +257,14 @@ def _lattice_and_mask(
     subsample_seed: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return every condition (n, 2) and which of them training sees (n,), made once for all that ask."""
-    y, x = torch.meshgrid(_axis(extent, spacing[1]), _axis(extent, spacing[0]), indexing="ij")
+    axes = _axis(extent, spacing[0]), _axis(extent, spacing[1])
+    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
     mu = torch.stack([x.reshape(-1), y.reshape(-1)], dim=1)
     seen = torch.ones(len(mu), dtype=torch.bool, device="cpu")
     if held_out is not None:
-        seen &= ~held_out.contains(mu, extent)
+        seen &= ~held_out.contains_lattice(*axes, extent).reshape(-1)
     if fraction < 1:
-        thin = seen if subsample_region is None else seen & subsample_region.contains(mu, extent)
+        thin = seen if subsample_region is None else seen & subsample_region.contains_lattice(*axes, extent).reshape(-1)
         rows = torch.nonzero(thin)[:, 0]
         order = torch.from_numpy(np.random.default_rng(subsample_seed).permutation(len(rows)))
         seen[rows[order[round(fraction * len(rows)) :]]] = False

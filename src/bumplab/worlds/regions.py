@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import ast
+import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from bumplab.common.errors import BumplabError, quote
+from bumplab.common.parsing import check_length
+
+#: Most shapes that a region is made of, so that it is quick to look through and its text can be read back.
+MAX_SHAPES = 64
+#: Largest number of a shape, in pixels either way; far beyond any label space, and exact enough in float32.
+MAX_PIXELS = 1_000_000
+#: What Python reads as a number and a reader of settings does not: 1_000, 0x10, 1j.
+_OTHER_NUMBER = re.compile(r"\d_|(?<![\w.])0[box]|\dj", re.IGNORECASE)
 
 
 class Region:
     """A set of conditions. Regions combine with ``|`` (union), ``&`` (intersection) and ``~`` (complement).
 
-    A complement's complement is the region itself: ``~~region == region``.
+    A complement's complement is the region itself: ``~~region == region``. A region is made of at most 64 shapes.
 
     ``str(region)`` is an expression that :func:`parse_region` reads back; it names the region in settings and files.
 
@@ -27,6 +36,9 @@ class Region:
     >>> parse_region(str(region)) == region
     True
     """
+
+    #: Number of shapes that it is made of.
+    shapes = 1
 
     def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
         """Return which conditions lie in the region, in a label space [0, extent)^2: boolean (n,).
@@ -43,6 +55,21 @@ class Region:
         >>> cross(13, 19).contains(torch.tensor([[15.0, 2.0], [2.0, 2.0]]), extent=32).tolist()
         [True, False]
         """
+        return self._contains(mu[:, 0], mu[:, 1], extent)
+
+    def contains_lattice(self, x: torch.Tensor, y: torch.Tensor, extent: float) -> torch.Tensor:
+        """Return which crossings of the coordinates `x` (m,) and `y` (n,) lie in the region: boolean (n, m).
+
+        Examples
+        --------
+        >>> band_x(0, 2).contains_lattice(torch.arange(3.0), torch.arange(2.0), extent=3).tolist()
+        [[False, True, False], [False, True, False]]
+        """
+        # A shape looks at each axis alone, and NumPy joins the two much faster than torch does.
+        return torch.from_numpy(self._contains(x.numpy()[None, :], y.numpy()[:, None], extent))
+
+    def _contains(self, x: Any, y: Any, extent: float) -> Any:
+        """Return which (x, y), tensors or arrays, lie in the region, in the shape that both broadcast to."""
         raise NotImplementedError
 
     def __or__(self, other: Region) -> Region:
@@ -83,12 +110,11 @@ class _Shape(Region):
             "rim": lambda: (a[0], extent - a[0]) * 2,
         }[self.name]()
 
-    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
-        x, y = mu[:, 0], mu[:, 1]
+    def _contains(self, x: Any, y: Any, extent: float) -> Any:
         if self.name == "diagonal":
-            return (x - y).abs() < self.args[0]
+            return abs(x - y) < self.args[0]
         x0, x1, y0, y1 = self.bounds(extent)
-        inside = (x0 < x) & (x < x1) & (y0 < y) & (y < y1)
+        inside = ((x0 < x) & (x < x1)) & ((y0 < y) & (y < y1))
         return ~inside if self.name == "rim" else inside
 
     def __str__(self) -> str:
@@ -101,8 +127,13 @@ class _Combined(Region):
     left: Region
     right: Region
 
-    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
-        left, right = self.left.contains(mu, extent), self.right.contains(mu, extent)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shapes", self.left.shapes + self.right.shapes)
+        if self.shapes > MAX_SHAPES:
+            raise BumplabError(f"A region is made of at most {MAX_SHAPES} shapes, this one has {self.shapes}.")
+
+    def _contains(self, x: Any, y: Any, extent: float) -> Any:
+        left, right = self.left._contains(x, y, extent), self.right._contains(x, y, extent)
         return left | right if self.sign == "|" else left & right
 
     def __str__(self) -> str:
@@ -113,8 +144,11 @@ class _Combined(Region):
 class _Complement(Region):
     inner: Region
 
-    def contains(self, mu: torch.Tensor, extent: float) -> torch.Tensor:
-        return ~self.inner.contains(mu, extent)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shapes", self.inner.shapes)
+
+    def _contains(self, x: Any, y: Any, extent: float) -> Any:
+        return ~self.inner._contains(x, y, extent)
 
     def __invert__(self) -> Region:
         return self.inner
@@ -240,11 +274,11 @@ _PRIMITIVES = {f.__name__: f for f in (box, band_x, band_y, cross, interior, ext
 
 
 def _shape(name: str, *args: float) -> _Shape:
-    if not all(isinstance(a, (int, float)) and not isinstance(a, bool) and np.isfinite(a) for a in args):
-        raise BumplabError(f"{name} takes finite numbers in pixels, got {args}.")
+    if not all(isinstance(a, (int, float)) and not isinstance(a, bool) and abs(a) <= MAX_PIXELS for a in args):
+        raise BumplabError(f"{name} takes finite numbers of up to {MAX_PIXELS:,} pixels, got {quote(args)}.")
     pairs = [args[i : i + 2] for i in range(0, len(args) - 1, 2)]
     if any(low >= high for low, high in pairs) or (len(args) == 1 and args[0] <= 0):
-        raise BumplabError(f"{name}{args} is empty: give a lower bound below its upper one, or a width above 0.")
+        raise BumplabError(f"{name}{quote(args)} is empty: give a lower bound below its upper one, or a width above 0.")
     return _Shape(name, tuple(a + 0.0 for a in args))  # + 0.0 turns -0.0 into 0.0
 
 
@@ -255,12 +289,13 @@ def parse_region(text: str | Region | None) -> Region | None:
     ----------
     text : str, Region or None
         The functions box, band_x, band_y, cross, interior, exterior, rim and diagonal, joined by ``|``, ``&``, ``~``
-        and parentheses. ``None`` and an empty string mean no region. Nothing in it is executed.
+        and parentheses: at most 10,000 characters, 64 shapes, and decimal numbers from -1,000,000 to 1,000,000.
+        ``None`` and an empty string mean no region. Nothing in it is executed.
 
     Raises
     ------
     BumplabError
-        If the expression is not of that form or describes an empty shape.
+        If the expression is not of that form, beyond these limits, or describes an empty shape.
 
     Examples
     --------
@@ -274,6 +309,7 @@ def parse_region(text: str | Region | None) -> Region | None:
         return text
     if not isinstance(text, str):
         raise BumplabError(f"A region is text such as 'cross(13, 19)', got {quote(text)}.")
+    check_length(text)
     if not text.strip():
         return None
 
@@ -290,7 +326,10 @@ def parse_region(text: str | Region | None) -> Region | None:
         raise ValueError
 
     try:
-        return build(ast.parse(text.strip(), mode="eval").body)
+        if _OTHER_NUMBER.search(text):
+            raise ValueError
+        with warnings.catch_warnings(action="ignore"):  # Python's, about text that only almost is a program
+            return build(ast.parse(text.strip(), mode="eval").body)
     except BumplabError:
         raise
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
