@@ -18,7 +18,7 @@ class Tiny(FrozenConfig):
     heads: Annotated[int, Field(ge=1)] = 4
     hidden_width: int = Field(8, alias="hidden")
 
-    def check_size(self, size):
+    def check_size(self, size, batch):
         pass
 
 

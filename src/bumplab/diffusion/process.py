@@ -14,9 +14,11 @@ import torch
 from pydantic import Field
 
 from bumplab.common.config import FrozenConfig
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.diffusion.schedules import log_alpha_bar_table
 
+#: Most network calls for one image: ten for each of the most timesteps.
+MAX_SAMPLER_STEPS = 100_000
 #: A network, or a function in its place: noisy images x (n, 1, N, N), timesteps t (n,), conditions mu (n, 2) to output.
 Denoiser = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -27,7 +29,8 @@ class Diffusion(FrozenConfig):
     Attributes
     ----------
     timesteps : int
-        T, the number of noise levels (1000 in the paper's setting).
+        T, the number of noise levels, 2 to 10,000 (1000 in the paper's setting); with many more, nothing of the image
+        is left in float32 at the last ones of the linear schedule.
     schedule : {"linear", "cosine"}
     prediction_type : {"eps", "v", "x0"}
         The noise; the velocity v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022); or the
@@ -39,7 +42,7 @@ class Diffusion(FrozenConfig):
     Diffusion(timesteps=1000, schedule='linear', prediction_type='v')
     """
 
-    timesteps: Annotated[int, Field(ge=2, le=100_000)] = 1000
+    timesteps: Annotated[int, Field(ge=2, le=10_000)] = 1000
     schedule: Literal["linear", "cosine"] = "linear"
     prediction_type: Literal["eps", "v", "x0"] = Field(default="eps", alias="predicts")
 
@@ -223,15 +226,15 @@ class Diffusion(FrozenConfig):
         Raises
         ------
         BumplabError
-            For less than one step.
+            For less than one step, or more than 100,000.
 
         Examples
         --------
         >>> Diffusion(timesteps=1000).sampling_timesteps(4).tolist()
         [999.0, 749.0, 499.0, 249.0, -1.0]
         """
-        if steps < 1:
-            raise BumplabError(f"A sampler takes 1 step or more, got {steps}.")
+        if not 1 <= steps <= MAX_SAMPLER_STEPS:
+            raise BumplabError(f"A sampler takes 1 to {MAX_SAMPLER_STEPS:,} steps, got {quote(steps)}.")
         return torch.linspace(self.timesteps - 1, -1, steps + 1, dtype=torch.float64)
 
     @torch.no_grad()
@@ -256,7 +259,7 @@ class Diffusion(FrozenConfig):
         size : int
             N.
         steps : int
-            Number of network calls, 1 or more.
+            Number of network calls, 1 to 100,000.
         eta : float
             0 for DDIM, 1 for DDPM.
         generator : torch.Generator, optional

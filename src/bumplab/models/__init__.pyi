@@ -6,4 +6,4 @@ from .layers import (
     Up as Up,
     sinusoidal_encoding as sinusoidal_encoding,
 )
-from .unet import UNet as UNet, UNetSettings as UNetSettings, Width as Width
+from .unet import MAX_FEATURE_VALUES as MAX_FEATURE_VALUES, UNet as UNet, UNetSettings as UNetSettings, Width as Width

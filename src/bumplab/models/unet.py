@@ -11,11 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from bumplab.common.config import FrozenConfig
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.models.layers import Attention, DoubleConv, Down, Up, sinusoidal_encoding
 
+#: Most values of a feature map of one batch, 4 GiB in float32; training keeps some twenty of them.
+MAX_FEATURE_VALUES = 2**30
 #: Channels of a layer.
-Width = Annotated[int, Field(ge=4, le=2048)]
+Width = Annotated[int, Field(ge=4, le=1024)]
 
 
 class UNetSettings(FrozenConfig):
@@ -26,23 +28,24 @@ class UNetSettings(FrozenConfig):
     kind : {"unet"}
         Tells networks of this family from others, see :func:`bumplab.common.config.tagged_union`.
     widths : (int, int, int, int)
-        Channels of the stem and of the three down-sampling blocks; the up-sampling blocks have half of the third and
-        second, and the first.
+        Channels of the stem and of the three down-sampling blocks, 4 to 1,024 each; the up-sampling blocks have half of
+        the third and second, and the first.
     bottleneck_channels : int
-        Channels of the bottleneck.
+        Channels of the bottleneck, 4 to 1,024.
     depth : int
-        Double convolutions in each block (the teaching UNet has 2, the first of them residual).
+        Double convolutions in each block, 1 to 4 (the teaching UNet has 2, the first of them residual).
     patch : int
-        Side of the space-to-depth stem: 1 works on pixels, 4 turns each 4 x 4 patch into one position of 16
+        Side of the space-to-depth stem, 1 to 8: 1 works on pixels, 4 turns each 4 x 4 patch into one position of 16
         channels and back at the end. It must divide the size.
     heads : int
-        Attention heads; must divide the channels of every attention layer.
+        Attention heads, 1 to 16; must divide the channels of every attention layer.
     encoding : int
-        Length of each of the three sinusoidal encodings (t, mu_x, mu_y); even.
+        Length of each of the three sinusoidal encodings (t, mu_x, mu_y), 4 to 1,024; even.
     mu_frequency : float
-        Highest angular frequency of the encodings of mu_x and mu_y, in radians per pixel (standard: 1).
+        Highest angular frequency of the encodings of mu_x and mu_y, 0.0001 to 1,000 radians per pixel (standard: 1).
     base : float
-        Frequencies fall geometrically from the highest one to about highest / base (standard: 10,000).
+        Frequencies fall geometrically from the highest one to about highest / base, above 1 and up to 10^9 (standard:
+        10,000).
 
     Examples
     --------
@@ -58,8 +61,8 @@ class UNetSettings(FrozenConfig):
     patch: Annotated[int, Field(ge=1, le=8)] = 1
     heads: Annotated[int, Field(ge=1, le=16)] = 4
     encoding: Annotated[int, Field(ge=4, le=1024, multiple_of=2)] = 64
-    mu_frequency: Annotated[float, Field(gt=0)] = 1.0
-    base: Annotated[float, Field(gt=1)] = 10_000.0
+    mu_frequency: Annotated[float, Field(ge=1e-4, le=1e3)] = 1.0
+    base: Annotated[float, Field(gt=1, le=1e9)] = 10_000.0
 
     @model_validator(mode="after")
     def _divisible(self) -> UNetSettings:
@@ -80,8 +83,10 @@ class UNetSettings(FrozenConfig):
         a, b, c, _ = self.widths
         return max(c // 2, 4), max(b // 2, 4), a
 
-    def check_size(self, size: int) -> None:
-        """Raise :class:`BumplabError` unless images of `size` pixels can be cut into patches.
+    def check_size(self, size: int, batch: int = 1) -> None:
+        """Raise :class:`BumplabError` unless images of `size` pixels can be cut into patches, and fit into memory.
+
+        For that, batch * (size / patch)^2 * the widest of `widths` is at most 2^30.
 
         Examples
         --------
@@ -91,6 +96,12 @@ class UNetSettings(FrozenConfig):
         """
         if size % self.patch:
             raise BumplabError(f"A UNet with patch {self.patch} needs a size divisible by {self.patch}, got {size}.")
+        values = batch * (size // self.patch) ** 2 * max(self.widths)
+        if values > MAX_FEATURE_VALUES:
+            raise BumplabError(
+                f"A batch of {batch:,} images of {size} pixels is too large: batch * (size / patch)^2 * the widest of "
+                f"widths may be {MAX_FEATURE_VALUES:,} and is {values:,}."
+            )
 
 
 class UNet(nn.Module):
@@ -251,13 +262,12 @@ class UNet(nn.Module):
         >>> UNet.layer_name(4)
         'attention2'
         """
-        if isinstance(layer, int) and 0 <= layer < len(cls.layer_names):
+        if isinstance(layer, int) and not isinstance(layer, bool) and 0 <= layer < len(cls.layer_names):
             return cls.layer_names[layer]
-        if layer in cls.layer_names:
+        if isinstance(layer, str) and layer in cls.layer_names:
             return layer
-        raise BumplabError(
-            f"There is no layer {layer!r}: use 0 to {len(cls.layer_names) - 1} or one of {', '.join(cls.layer_names)}."
-        )
+        names = ", ".join(cls.layer_names)
+        raise BumplabError(f"There is no layer {quote(layer)}: use 0 to {len(cls.layer_names) - 1} or one of {names}.")
 
     def size(self) -> int:
         """Return the number of parameters.

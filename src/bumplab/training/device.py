@@ -36,14 +36,14 @@ def pick_device(name: str = "auto") -> torch.device:
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
-    kind = name.split(":")[0]
+    kind, colon, index = name.partition(":")
     if not present.get(kind):
         there = ", ".join(kind for kind, there in present.items() if there)
         raise BumplabError(f"There is no device {quote(name)} here: use auto or {there}.")
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise BumplabError(f"There is no device {quote(name)}: write {kind}, or {kind}:0 for the first one.") from None
+    indices = map(str, range(torch.cuda.device_count() if kind == "cuda" else 1))
+    if colon and index not in indices:  # torch takes others, too, and fails when they are used
+        raise BumplabError(f"There is no device {quote(name)}: write {kind}, or {kind}:0 for the first one.")
+    return torch.device(name)
 
 
 def pick_precision(device: torch.device, name: str = "auto") -> str:

@@ -11,7 +11,7 @@ import torch
 from bumplab.analysis.accuracy import Evaluation, evaluate
 from bumplab.analysis.activations import record_activations
 from bumplab.analysis.geometry import pca
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.models.unet import UNet
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
@@ -114,7 +114,7 @@ def layer_embedding(model: UNet, settings: Settings, moment: str) -> np.ndarray:
     (16, 16, 8)
     """
     if moment not in MOMENTS:
-        raise BumplabError(f"There is no moment {moment!r}: use {' or '.join(MOMENTS)}.")
+        raise BumplabError(f"There is no moment {quote(moment)}: use {' or '.join(MOMENTS)}.")
     world, diffusion, steps = settings.world, settings.diffusion, settings.training.sampler_steps
     t = 0 if moment == "last" else diffusion.timesteps - 1
     x, y = (_window_axis(world, which) for which in (0, 1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
 from bumplab.common.config import FrozenConfig, tagged_union
 from bumplab.common.errors import BumplabError, quote
@@ -16,7 +16,7 @@ from bumplab.common.run_settings import FIRST_FAMILY, RunSettings
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNetSettings
 from bumplab.training.presets import PRESETS
-from bumplab.worlds.bumps import BumpWorld
+from bumplab.worlds.bumps import MAX_CONDITIONS, BumpWorld
 
 #: A number of steps, 0 or more.
 Steps = Annotated[int, Field(ge=0, le=100_000_000)]
@@ -28,26 +28,26 @@ class Training(FrozenConfig):
     Attributes
     ----------
     steps : int
-        Optimiser steps.
+        Optimiser steps, 1 to 100 million.
     batch : int
-        Images per step, drawn with replacement from the training conditions.
+        Images per step, 1 to 65,536, drawn with replacement from the training conditions.
     learning_rate, weight_decay : float
-        Of AdamW.
+        Of AdamW, up to 1.
     warmup_steps : int
-        Steps over which the learning rate rises linearly from 0.
+        Steps over which the learning rate rises linearly from 0, up to 100 million.
     lr_schedule : {"constant", "cosine"}
         What the learning rate does after the warm-up; ``"cosine"`` ends at 0.
     ema_decay : float
         Decay of the exponential moving average of the weights, the weights that are kept. Early on it is
         (1 + step) / (10 + step), if that is smaller.
     snapshots : tuple of int
-        Steps after which a copy of the averaged weights is kept; 0 is before training.
+        Steps after which a copy of the averaged weights is kept, at most 1,000 of them; 0 is before training.
     evaluate_every : int
         Steps between two measurements of accuracy during training; 0 for none.
     evaluate_on : int
-        Conditions of each such measurement, evenly spread over the lattice.
+        Conditions of each such measurement, evenly spread over the lattice, 1 to a million.
     sampler_steps : int
-        DDIM steps of every measurement of accuracy, during training and at its end.
+        DDIM steps of every measurement of accuracy, during training and at its end, 1 to 1,000.
 
     Examples
     --------
@@ -63,9 +63,9 @@ class Training(FrozenConfig):
     warmup_steps: Steps = Field(default=50, alias="warmup")
     lr_schedule: Literal["constant", "cosine"] = Field(default="cosine", alias="decay")
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.995, alias="ema")
-    snapshots: tuple[Steps, ...] = ()
+    snapshots: Annotated[tuple[Steps, ...], FailFast(), Field(max_length=1000)] = ()
     evaluate_every: Steps = 0
-    evaluate_on: Annotated[int, Field(ge=1)] = 256
+    evaluate_on: Annotated[int, Field(ge=1, le=MAX_CONDITIONS)] = 256
     sampler_steps: Annotated[int, Field(ge=1, le=1000)] = 10
 
     @model_validator(mode="after")
@@ -101,7 +101,9 @@ class Training(FrozenConfig):
         (600, 100, 256)
         """
         if evaluations < 1:
-            raise BumplabError(f"Training: measure accuracy once or more on the way, got {evaluations} evaluations.")
+            raise BumplabError(
+                f"Training: measure accuracy once or more on the way, got {quote(evaluations)} evaluations."
+            )
         every = max(1, steps // evaluations)
         return self.replace(steps=steps, evaluate_every=every, evaluate_on=evaluate_on, **changes)
 
@@ -112,6 +114,9 @@ Model = tagged_union(UNetSettings)
 
 class Settings(RunSettings):
     """Everything that decides what a run of bumps becomes.
+
+    The model has to take the world's images, a batch of them at a time, see
+    :meth:`bumplab.models.unet.UNetSettings.check_size`.
 
     Attributes
     ----------
@@ -143,7 +148,7 @@ class Settings(RunSettings):
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
-        self.model.check_size(self.world.size)
+        self.model.check_size(self.world.size, self.training.batch)
         return self
 
 
@@ -176,6 +181,6 @@ def preset(name: str, /, **changes: Any) -> Settings:
     Traceback (most recent call last):
     bumplab.common.errors.BumplabError: There is no preset 'fast': use one of smoke, quick, paper.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise BumplabError(f"There is no preset {quote(name)}: use one of {', '.join(PRESETS)}.")
     return Settings(**PRESETS[name]).replace(**changes)
