@@ -5,6 +5,7 @@ Commands import what they need when they run, so that help is there at once.
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
@@ -16,8 +17,7 @@ from bumplab.cli.doctor import doctor
 from bumplab.cli.runs import runs_group
 from bumplab.cli.sweep import sweep
 from bumplab.cli.train import train
-from bumplab.common.errors import BumplabError
-from bumplab.common.exits import FAILED, exit_code
+from bumplab.common.errors import BumplabError, shorten
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -46,5 +46,6 @@ def _command() -> int:
         click.echo(f"Error: {error}", err=True)
         return FAILED
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        message = re.sub(r"\S{81,}", lambda word: shorten(word[0], 80), error.format_message())  # click repeats all
+        click.UsageError(shorten(message, 300), ctx=getattr(error, "ctx", None)).show()
+        sys.exit(error.exit_code)

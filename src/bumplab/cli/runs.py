@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bumplab.cli.options import device_option, jobs_option, precision_option
-from bumplab.common.errors import BumplabError, quote
-from bumplab.common.files import atomic_write, disk_errors
+from bumplab.cli.options import PathType, device_option, jobs_option, precision_option
+from bumplab.common.errors import BumplabError, quote, shorten
 
 if TYPE_CHECKING:
     from bumplab.runs.file_store import FileStore
     from bumplab.runs.pack_store import PackStore
     from bumplab.runs.run import Run
 
-folder_argument = click.argument("folder", type=click.Path(path_type=Path))
+folder_argument = click.argument("folder", type=PathType())
 
 
 @click.group("runs")
@@ -116,6 +115,8 @@ def diff_runs(revision: str) -> None:
     from bumplab.runs.recording import compare_indices
     from bumplab.runs.store import recorded_folder
 
+    if len(revision) > 200 or not revision.isprintable():
+        raise BumplabError(f"There is no revision {quote(revision)}: give a commit, branch or tag of git.")
     folder = recorded_folder()
     names = _git(folder, "ls-tree", "-r", "--name-only", "--end-of-options", revision, "--", ".").splitlines()
     then = []
@@ -179,7 +180,8 @@ def _git(folder: Path, *words: str) -> str:
     except ValueError:
         raise BumplabError("git cannot read that revision: its name has characters that no revision has.") from None
     except subprocess.CalledProcessError as error:
-        raise BumplabError(f"git cannot read that revision: {error.stderr.strip().splitlines()[0]}.") from None
+        reason = next(iter(error.stderr.strip().splitlines()), "it does not say why")
+        raise BumplabError(f"git cannot read that revision: {shorten(reason, 200)}.") from None
 
 
 def _locate(run_id: str) -> tuple[PackStore | FileStore, str]:

@@ -17,6 +17,7 @@ from .estimate import (
 from .executor import (
     CONNECT_TIMEOUT as CONNECT_TIMEOUT,
     IDLE_TIMEOUT as IDLE_TIMEOUT,
+    MAX_JOBS as MAX_JOBS,
     Outcome as Outcome,
     Work as Work,
     dask_client as dask_client,
@@ -34,6 +35,7 @@ from .file_store import FileStore as FileStore
 from .fingerprints import describe_record as describe_record, differences as differences, unite as unite
 from .grids import (
     MAX_CELLS as MAX_CELLS,
+    MAX_CELLS_ALLOWED as MAX_CELLS_ALLOWED,
     grid_cells as grid_cells,
     grid_settings as grid_settings,
     parse_grid as parse_grid,

@@ -6,11 +6,12 @@ others and does not stop them.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -18,8 +19,7 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
 import bumplab
-from bumplab.common.errors import BumplabError
-from bumplab.common.files import disk_errors
+from bumplab.common.errors import BumplabError, quote, shorten
 from bumplab.training.device import pick_device
 from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 Outcome = dict[str, Any]
 Work = Callable[[Any], Outcome]
 
+#: Most processes at a time.
+MAX_JOBS = 1000
 #: Seconds to wait for a Dask scheduler and for its workers.
 CONNECT_TIMEOUT = 5
 #: Seconds after which a process without work ends, also when the sweep that started it was killed.
 IDLE_TIMEOUT = 20
+#: Of a scheduler: a host's name has at most 253 characters.
+_ADDRESS = re.compile(r"[a-z+]{1,10}://[\w.:/\[\]%-]{1,270}")
 _DIED = "Its process died, perhaps for want of memory."
 
 
@@ -54,25 +58,26 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
         from distributed import Client
     except ImportError:
         raise BumplabError("Dask is not installed: pip install dask distributed.") from None
-    with disk_errors(Path(dask), "read", "name another scheduler file"):
-        there = "://" in dask or Path(dask).is_file()
-    if not there:
-        raise BumplabError(f"There is no Dask scheduler file {dask!r}; an address looks like tcp://host:8786.")
+    if "://" in dask and not _ADDRESS.fullmatch(dask):
+        raise BumplabError(f"{quote(dask)} is no address of a Dask scheduler: one looks like tcp://host:8786.")
+    if "://" not in dask and not os.path.isfile(dask):
+        raise BumplabError(f"There is no Dask scheduler file {quote(dask)}; an address looks like tcp://host:8786.")
     place: dict[str, Any] = {"address": dask} if "://" in dask else {"scheduler_file": dask}
     try:
         client = Client(**place, timeout=CONNECT_TIMEOUT, set_as_default=False)
     except Exception:  # OSError, ValueError, or whatever a file of something else leads to
-        raise BumplabError(f"No Dask scheduler answers at {dask!r}: start one, or mend the address.") from None
+        raise BumplabError(f"No Dask scheduler answers at {quote(dask)}: start one, or mend the address.") from None
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
             there = set(client.run(_version).values())  # pyright: ignore[reportAttributeAccessIssue]
         except TimeoutError:
-            raise BumplabError(f"The Dask scheduler at {dask!r} has no workers: start some.") from None
+            raise BumplabError(f"The Dask scheduler at {quote(dask)} has no workers: start some.") from None
         except Exception as error:  # their ModuleNotFoundError arrives as a plain Exception
-            raise BumplabError(f"The workers of {dask!r} cannot use bumplab: {error}.") from None
+            reason = shorten(" ".join(str(error).split()), 160)
+            raise BumplabError(f"The workers of {quote(dask)} cannot use bumplab: {reason}.") from None
         if there != {_version()}:
-            raise BumplabError(f"The workers of {dask!r} have another version of bumplab: {_version()} is needed.")
+            raise BumplabError(f"The workers of {quote(dask)} have another version of bumplab: {_version()} is needed.")
         yield client
 
 
@@ -86,8 +91,8 @@ def num_workers(jobs: int | None, device: str = "auto", client: Client | None = 
         return sum(client.nthreads().values())  # pyright: ignore[reportAttributeAccessIssue]
     if jobs is None:
         return cpu_count() if pick_device(device).type == "cpu" else 1
-    if jobs < 1:
-        raise BumplabError(f"There must be at least one job at a time, got {jobs}.")
+    if not 1 <= jobs <= MAX_JOBS:
+        raise BumplabError(f"There are 1 to {MAX_JOBS:,} jobs at a time, got {quote(jobs)}.")
     return jobs
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.parsing import flatten, parse_literal, set_nested
+from bumplab.common.parsing import check_length, check_name, flatten, parse_literal, set_nested
 
 if TYPE_CHECKING:
     from bumplab.training.settings import Settings
 
 #: A grid of more cells has to be asked for twice.
 MAX_CELLS = 10_000
-_RANGE = re.compile(r"[-+.\de]*\d[-+.\de]*(:[-+.\de]*)+", re.IGNORECASE)
+#: No grid has more: every cell is checked before the first one starts.
+MAX_CELLS_ALLOWED = 100_000
 
 
 def parse_grid(
@@ -34,29 +34,40 @@ def parse_grid(
     value : callable
         Turns the text of a listed value into the value.
     yes : bool
-        Allow more than 10,000 cells.
+        Allow more than 10,000 cells, up to 100,000.
 
     Raises
     ------
     BumplabError
-        For text that is no axis, an empty range, an axis given twice, or too many cells.
+        For text that is no axis or longer than 10,000 characters, an empty range, an axis given twice, or too many
+        cells.
     """
     axes: dict[str, Sequence] = {}
     for text in texts:
         name, _, values = (part.strip() for part in text.partition("="))
+        check_name(name)
+        check_length(values)
         if not name or not values:
             raise BumplabError(f"Cannot read the axis {quote(text)}: write name=values, for example seed=0:5.")
         if name in axes:
             raise BumplabError(f"The grid has two axes {quote(name)}: give all values in one.")
-        axes[name] = _range(values, yes) if _RANGE.fullmatch(values) else [value(item) for item in _split(values)]
+        axes[name] = _range(values, yes) if _is_range(values) else [value(item) for item in _split(values)]
     _allow(math.prod(map(len, axes.values())), yes)
     return axes
 
 
 def _allow(cells: int, yes: bool) -> None:
-    limit, hint = (2**31, "") if yes else (MAX_CELLS, ": add --yes if you mean it")
+    hint = ": add --yes if you mean it" if not yes and cells <= MAX_CELLS_ALLOWED else ""
+    limit = MAX_CELLS_ALLOWED if yes or not hint else MAX_CELLS
     if cells > limit:
-        raise BumplabError(f"The grid has {cells:,} cells, more than {limit:,}{hint}.")
+        number = f"{cells:,}" if cells < 10**15 else "10^15 or more"
+        raise BumplabError(f"The grid has {number} cells, more than {limit:,}{hint}.")
+
+
+def _is_range(text: str) -> bool:
+    """Return whether text is numbers between colons, right or wrong."""
+    start, colon, _ = text.partition(":")
+    return bool(colon) and any(map(str.isdecimal, start)) and all(sign in "+-.:eE" or sign.isdecimal() for sign in text)
 
 
 def _split(text: str) -> list[str]:
@@ -69,7 +80,7 @@ def _split(text: str) -> list[str]:
         else:
             items[-1] += sign
     items = [item.strip() for item in items]
-    if "" in items or any(_RANGE.fullmatch(item) for item in items):
+    if "" in items or any(map(_is_range, items)):
         raise BumplabError(f"Cannot read the values {quote(text)}: write values between commas, or one range alone.")
     return items
 
@@ -80,9 +91,9 @@ def _range(text: str, yes: bool) -> Sequence:
         start, stop, *rest = map(parse_literal, text.split(":"))
         whole = isinstance(start, int) and isinstance(stop, int)
         (count,) = rest or [stop - start if whole else None]
-        if not isinstance(count, int) or not math.isfinite(start) or not math.isfinite(stop):
+        if not isinstance(count, int) or not math.isfinite(float(stop) - float(start)):
             raise ValueError
-    except (ValueError, TypeError):  # too few numbers or too many, or something else than numbers
+    except (ValueError, TypeError, OverflowError):  # too few numbers or too many, or something else than numbers
         raise BumplabError(f"Cannot read the range {quote(text)}: write 0:5 for 0 to 4, or 0.1:1:10 for ten.") from None
     if count < 1 + len(rest) or start == stop:
         rule = "a count of at least 2 and two different ends" if rest else "a stop above the start"
