@@ -20,18 +20,18 @@ def check(value, how, **others):
     "how, right, wrong, words",
     [
         (checks.at_least(16), [16, 17], [15, -1], "at least 16"),
-        (checks.at_most(2), [2, 2.0, -5], [2.1, float("nan")], "at most 2"),
-        (checks.above(0), [1, 0.01], [0, -1, float("nan")], "above 0"),
+        (checks.at_most(2), [2, 2.0, -5], [2.1, 3], "at most 2"),
+        (checks.above(0), [1, 0.01], [0, -1], "above 0"),
         (checks.below(1), [0.99, 0], [1, 1.5], "below 1"),
         (checks.between(2, 10_000), [2, 10_000], [1, 10_001], "from 2 to 10,000"),
         (checks.within(0, 1), [0.5], [0.0, 1.0, 2.0], "above 0 and below 1"),
         (checks.interval(6, 37), [[6, 37], [7.5, 8]], [[5, 8], [8, 8], [9, 8], [6], [6, 7, 8], [6, 38]], "a pair"),
         (
             checks.interval(6, 37, contains_integer=True),
-            [[13, 19], [6.5, 7.5], [6, 7.5]], [[6, 7], [6.2, 6.9], ["6", 8], [True, 8], [6, float("inf")]],
+            [[13, 19], [6.5, 7.5], [6, 7.5]], [[6, 7], [6.2, 6.9], ["6", 8], [True, 8]],
             "a pair [a, b] with 6 <= a < b <= 37 and a whole number strictly between",
         ),
-        (checks.numbers(), [[0], [1.5, -2]], [[], ["1"], [True], [None], [float("nan")]], "a list of numbers"),
+        (checks.numbers(), [[0], [1.5, -2]], [[], ["1"], [True], [None]], "a list of numbers"),
         (
             checks.numbers(checks.above(0) & checks.at_most(1)), [[0.5, 1]], [[0, 1], [0.5, 1.1], []],
             "a list of numbers above 0 and at most 1",
@@ -56,6 +56,29 @@ def test_a_check_lets_through_what_is_right_and_says_what_would_be(how, right, w
             check(value, how)
         assert str(caught.value).startswith(f"Parameter 'size' must be {words}")
         assert str(caught.value).endswith(f", got {value!r}.") and str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30, 10**400, -(10**4000), 2**53 + 1])
+def test_a_number_that_no_parameter_means_is_refused_alone_and_in_a_list(value):
+    for each, how in ((value, checks.at_most(2)), ([1, value], checks.numbers())):
+        with pytest.raises(
+            ParameterError, match=r"^Parameter 'size' must be finite and between -2\^53 and 2\^53, got "
+        ):
+            check(each, how)
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        ([1] * 1001, "a list of at most 1,000 values, got 1,001"),
+        ([[1]], r"a list of numbers or text, got \[1\]"),
+        ("a" * 10_001, "of at most 10,000 characters, got 10,001"),
+        ("\ud800", "text, got half of a character"),
+    ],
+)
+def test_a_parameter_has_a_size_that_can_be_written_down(value, words):
+    with pytest.raises(ParameterError, match=rf"^Parameter 'size' must be {words}[^\n]*\.$"):
+        check(value, checks.containing(1))
 
 
 def test_a_parameter_is_held_against_others():

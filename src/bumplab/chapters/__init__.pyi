@@ -50,6 +50,9 @@ from .studies import TESTS as TESTS, all_studies as all_studies, study_of as stu
 from .sweeps import forecast_chapter as forecast_chapter, sweep_chapter as sweep_chapter
 from .text_checks import choice as choice, device_name as device_name, region_text as region_text
 from .validation import (
+    MAX_NAME as MAX_NAME,
+    MAX_NUMBER as MAX_NUMBER,
+    MAX_VALUES as MAX_VALUES,
     ParameterError as ParameterError,
     parameter_type as parameter_type,
     parameters as parameters,

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bumplab.common.errors import BumplabError
-from bumplab.common.files import disk_errors, read_text
+from bumplab.common.errors import BumplabError, quote
 
 #: Joint accuracy at which a training counts as done.
 TARGET_ACCURACY = 0.95
@@ -166,5 +165,5 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
             ) from None
         results[path.stem] = content
     if not results:
-        raise BumplabError(f"There are no results in the folder {str(folder)!r}: make bench writes some.")
+        raise BumplabError(f"There are no results in the folder {quote(str(folder))}: make bench writes some.")
     return results

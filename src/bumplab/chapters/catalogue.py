@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -90,10 +91,8 @@ def chapter_path(name: str) -> Path:
     >>> chapter_path("02").name
     '02-training.ipynb'
     """
-    if name.endswith(".ipynb"):
-        with disk_errors(Path(name), "read", "name another chapter"):
-            if Path(name).is_file():
-                return Path(name)
+    if name.endswith(".ipynb") and os.path.isfile(name):  # unlike Path.is_file, also of a name too long
+        return Path(name)
     for path in chapter_paths():
         if name in (path.stem, path.stem.split("-")[0]):
             return path
@@ -132,7 +131,7 @@ def tagged_source(path: Path, tag: str) -> str:
     for cell in read_cells(path):
         if tag in cell["metadata"].get("tags", ()):
             return "".join(cell["source"])
-    raise BumplabError(f"{path} has no cell tagged {tag!r}, so it is not a chapter of this book.")
+    raise BumplabError(f"{path} has no cell tagged {quote(tag)}, so it is not a chapter of this book.")
 
 
 def declared_parameters(path: Path) -> dict[str, tuple[type, Any]]:

@@ -66,9 +66,9 @@ class Check:
         except ParameterError:
             raise
         except BumplabError as error:
-            raise ParameterError(f"Parameter {name!r}: {error}") from None
+            raise ParameterError(f"Parameter {quote(name)}: {error}") from None
         if not possible:
-            raise ParameterError(f"Parameter {name!r} must be {self.words}, got {quote(value)}.")
+            raise ParameterError(f"Parameter {quote(name)} must be {self.words}, got {quote(value)}.")
         for other in self.others:
             other.apply(name, value, params)
 

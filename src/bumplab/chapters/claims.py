@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.common.statistics import t_interval
 
 #: Under which a claim lies, as data, in the output of a notebook.
@@ -165,11 +165,11 @@ def check_claim(
     data = np.atleast_1d(np.asarray(values, dtype=float))
     finite = np.isfinite(data)
     if finite.any() and not finite.all():
-        raise BumplabError(f"Claim {name}: leave out values that are not finite and say so, got {values!r}.")
+        raise BumplabError(f"Claim {name}: leave out values that are not finite and say so, got {quote(values)}.")
     if at_least is None and at_most is None:
         raise BumplabError(f"Claim {name}: say what is predicted, with at_least or at_most.")
     if not tolerance >= 0:
-        raise BumplabError(f"Claim {name}: a tolerance is at least 0, got {tolerance!r}.")
+        raise BumplabError(f"Claim {name}: a tolerance is at least 0, got {quote(tolerance)}.")
     if not finite.any():
         numbers = (None, None, None, 0)
         verdict = "undecided"

@@ -15,10 +15,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from bumplab.common.errors import BumplabError, quote
+from bumplab.common.parsing import MAX_TEXT
 
 if TYPE_CHECKING:
     from bumplab.chapters.checks import Check
 
+#: Largest whole number or float of a parameter, either way.
+MAX_NUMBER = 2**53
+#: Most values of a parameter that is a list.
+MAX_VALUES = 1_000
+#: Most characters of a name that is compared with those of the parameters.
+MAX_NAME = 100
 _TYPES = {"int": int, "float": float, "bool": bool, "str": str, "list": list}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
 
@@ -76,8 +83,8 @@ def reject_unknown(names: Iterable[str], types: Mapping[str, type]) -> None:
     """Raise :class:`ParameterError` for a name that is no parameter, with the closest one as a hint."""
     for name in names:
         if name not in types:
-            close = difflib.get_close_matches(name, types, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            close = difflib.get_close_matches(name[:MAX_NAME], types, n=1)
+            hint = f"did you mean {quote(close[0])}? " if close else ""
             raise ParameterError(f"There is no parameter {quote(name)}: {hint}This chapter has {', '.join(types)}.")
 
 
@@ -90,11 +97,32 @@ def parameter_type(annotation: Any) -> type:
 
 
 def typed(name: str, value: Any, kind: type) -> Any:
-    """Return a value with its parameter's type, or raise :class:`ParameterError`; whole numbers serve as floats."""
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    """Return a value with its parameter's type, or raise :class:`ParameterError`; whole numbers serve as floats.
+
+    Numbers, also those in a list, are finite and lie within 2^53 of 0, up to which floats tell whole numbers apart. A
+    list holds at most 1,000 values and no lists; text is of at most 10,000 characters.
+    """
     if kind is list and isinstance(value, tuple):
         value = list(value)
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or (kind is not bool and isinstance(value, bool)):
         raise ParameterError(f"Parameter {quote(name)} must be {_WORDS[kind]}, got {quote(value)}.")
-    return value
+    if isinstance(value, list):
+        if len(value) > MAX_VALUES:
+            raise ParameterError(f"Parameter {quote(name)} must be a list of at most 1,000 values, got {len(value):,}.")
+        for item in value:
+            if not isinstance(item, bool | int | float | str | None):
+                raise ParameterError(f"Parameter {quote(name)} must be a list of numbers or text, got {quote(item)}.")
+            _check_extent(name, item)
+    _check_extent(name, value)
+    return float(value) if kind is float and isinstance(value, int) else value
+
+
+def _check_extent(name: str, value: Any) -> None:
+    """Refuse numbers and text that no parameter means."""
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+        raise ParameterError(f"Parameter {quote(name)} must be finite and between -2^53 and 2^53, got {quote(value)}.")
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ParameterError(f"Parameter {quote(name)} must be of at most {MAX_TEXT:,} characters, got {len(value):,}.")
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise ParameterError(f"Parameter {quote(name)} must be text, got half of a character in {quote(value)}.")
