@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
 from bumplab.worlds.bumps import BumpWorld
@@ -87,11 +87,11 @@ def record_activations(
     """
     layers = [model.layer_name(layer) for layer in layers]
     if not 0 <= t <= diffusion.timesteps - 1:
-        raise BumplabError(f"Timesteps run from 0 to {diffusion.timesteps - 1}, got {t:g}.")
+        raise BumplabError(f"Timesteps run from 0 to {diffusion.timesteps - 1}, got {quote(t)}.")
     if noise not in ("shared", "independent", "averaged", "zero"):
-        raise BumplabError(f"There is no noise {noise!r}: use shared, independent, averaged or zero.")
+        raise BumplabError(f"There is no noise {quote(noise)}: use shared, independent, averaged or zero.")
     if images not in ("generated", "true"):
-        raise BumplabError(f"There are no images {images!r}: use generated or true.")
+        raise BumplabError(f"There are no images {quote(images)}: use generated or true.")
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
     shape = (1, world.size, world.size)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 
 from bumplab.analysis.accuracy import TOLERANCE, Evaluation, score_images
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.worlds.bumps import BumpWorld
 
 #: Machines without any understanding, see :func:`baseline_evaluations`.
@@ -152,7 +152,7 @@ def baseline_evaluations(
     """
     seen, evaluations = _check(world, mu, seen), {}
     if unknown := set(names) - set(BASELINES):
-        raise BumplabError(f"There is no baseline {sorted(unknown)[0]!r}: use {', '.join(BASELINES)}.")
+        raise BumplabError(f"There is no baseline {quote(sorted(unknown)[0])}: use {', '.join(BASELINES)}.")
     if {"chance", "blank"} & set(names):
         rounds = max(1, -(-min_images // len(mu)))
         evaluations |= _guesses(world, mu.repeat(rounds, 1), seed)
@@ -167,7 +167,7 @@ def _check(world: BumpWorld, mu: torch.Tensor, seen: torch.Tensor | None) -> tor
     for name, conditions in (("mu", mu), ("seen", seen)):
         if conditions.ndim != 2 or conditions.shape[1] != 2 or not len(conditions):
             shape = tuple(conditions.shape)
-            raise BumplabError(f"A baseline needs {name} of shape (n, 2) with one condition or more, got {shape}.")
+            raise BumplabError(f"A baseline needs {name} of shape (n, 2), one condition or more, got {quote(shape)}.")
     return seen
 
 

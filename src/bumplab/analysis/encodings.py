@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 
 from bumplab.analysis.accuracy import evaluate
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet, UNetSettings
 from bumplab.worlds.bumps import BumpWorld
@@ -90,7 +90,7 @@ def mean_ablate_fastest(
     """
     half = settings.encoding // 2
     if not 0 <= count <= half:
-        raise BumplabError(f"An encoding of {half} frequencies can silence 0 to {half} of them, got {count}.")
+        raise BumplabError(f"An encoding of {half} frequencies can silence 0 to {half} of them, got {quote(count)}.")
     audible = (torch.arange(half, device=places.device) >= count).repeat(2)
     mean = encode_places(settings, reference).mean(0).to(places.device)
     return torch.where(audible, encode_places(settings, places), mean)
@@ -122,7 +122,7 @@ def replace_encoding(model: UNet, axis: int, encode: Callable[[torch.Tensor], to
     [[0.0, 0.0, 1.0, 1.0, 7.0, 7.0, 7.0, 7.0, 0.0, 0.0, 1.0, 1.0]]
     """
     if axis not in (0, 1):
-        raise BumplabError(f"The axis of an encoding is 0 for mu_x or 1 for mu_y, got {axis!r}.")
+        raise BumplabError(f"The axis of an encoding is 0 for mu_x or 1 for mu_y, got {quote(axis)}.")
     length = model.settings.encoding
     columns = slice((axis + 1) * length, (axis + 2) * length)
     outer = model.__dict__.get("encode")  # set where two replacements are nested

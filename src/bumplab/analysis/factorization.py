@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bumplab.analysis.geometry import pca, validate_and_center
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 #: The overlap of every torus in 3D, whatever its radii; see :class:`FactorizationScores`.
 TORUS3D_OVERLAP = 1 / np.sqrt(3)
@@ -37,7 +37,7 @@ class _DisplacementSampler:
 
     def __init__(self, r: np.ndarray, tuples: int, seed: int) -> None:
         if tuples < 1:
-            raise BumplabError(f"Draw at least 1 tuple of conditions, got {tuples}.")
+            raise BumplabError(f"Draw at least 1 tuple of conditions, got {quote(tuples)}.")
         points = _lattice(r)
         self.shape, self.tuples, self.rng = points.shape[:2], tuples, np.random.default_rng(seed)
         points = points.reshape(-1, points.shape[2])

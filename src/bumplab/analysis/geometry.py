@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import eigh, eigvalsh
 from scipy.special import digamma
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 def validate_and_center(r: np.ndarray, lattice: bool = False) -> np.ndarray:
@@ -100,7 +100,7 @@ def pca(r: np.ndarray, components: int | None) -> np.ndarray:
     ((4, 6, 3), (4, 6, 10))
     """
     if components is not None and components < 1:
-        raise BumplabError(f"Keep at least 1 principal component, got {components}.")
+        raise BumplabError(f"Keep at least 1 principal component, got {quote(components)}.")
     points = validate_and_center(r)
     squares, vectors = eigh(_products(points))
     if len(points) <= points.shape[1]:
@@ -157,7 +157,7 @@ def n_components_for(r: np.ndarray, share: float = 0.95) -> int:
     (2, 4)
     """
     if not 0 < share < 1:
-        raise BumplabError(f"The share of the variance lies between 0 and 1, got {share:g}.")
+        raise BumplabError(f"The share of the variance lies between 0 and 1, got {quote(share)}.")
     return int((explained_variance_ratio(r).cumsum() < share - 1e-12).sum()) + 1
 
 
@@ -206,7 +206,7 @@ def intrinsic_dimension(r: np.ndarray, components: int | None = None, neighbours
     first, last = neighbours
     if not 1 <= first < last < len(points):
         raise BumplabError(
-            f"neighbours takes 1 <= first < last < {len(points)}, the number of points, got {neighbours}."
+            f"neighbours takes 1 <= first < last < {len(points)}, the number of points, got {quote(neighbours)}."
         )
     distances = NearestNeighbors(n_neighbors=last).fit(points).kneighbors()[0][:, first - 1 :]
     if not distances.all():

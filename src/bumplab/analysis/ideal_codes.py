@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 
 def _angles(n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:
     if min(n_x, n_y) < 4:
-        raise BumplabError(f"An ideal code needs at least 4 values of each feature, got {n_x} and {n_y}.")
+        raise BumplabError(f"An ideal code needs at least 4 values of each feature, got {quote(n_x)} and {quote(n_y)}.")
     return 2 * np.pi * np.arange(n_x) / n_x, 2 * np.pi * np.arange(n_y) / n_y
 
 
@@ -52,7 +52,7 @@ def torus3d(n_x: int, n_y: int, major: float = 2.0, minor: float = 1.0) -> np.nd
     [[3.0, 0.0, 0.0], [2.0, 0.0, 1.0], [1.0, 0.0, 0.0], [2.0, 0.0, -1.0]]
     """
     if not major > minor > 0:
-        raise BumplabError(f"A torus in 3D needs major > minor > 0, got {major:g} and {minor:g}.")
+        raise BumplabError(f"A torus in 3D needs major > minor > 0, got {quote(major)} and {quote(minor)}.")
     x, y = np.meshgrid(*_angles(n_x, n_y), indexing="ij")
     distance = major + minor * np.cos(y)
     return np.stack([distance * np.cos(x), distance * np.sin(x), minor * np.sin(y)], axis=2)
@@ -128,7 +128,7 @@ def population(n_x: int, n_y: int, width: float) -> np.ndarray:
     [1.0, 0.368, 0.135, 0.368]
     """
     if not width > 0:
-        raise BumplabError(f"The width of a bump of activity is above 0 radians, got {width:g}.")
+        raise BumplabError(f"The width of a bump of activity is above 0 radians, got {quote(width)}.")
     bumps = [np.exp((np.cos(a[:, None] - a[None, :]) - 1) / width**2) for a in _angles(n_x, n_y)]
     return _concatenate(*bumps)
 

@@ -14,7 +14,7 @@ import torch
 from bumplab.analysis.accuracy import TOLERANCE
 from bumplab.analysis.detection import Detections, detect
 from bumplab.analysis.patching import patch_activations
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
 from bumplab.worlds.bumps import BumpWorld
@@ -95,7 +95,9 @@ def sample_with_outputs(
     """
     for name, output in outputs.items():
         if len(output) != len(mu):
-            raise BumplabError(f"Layer {name!r} needs one output for each of {len(mu)} conditions, got {len(output)}.")
+            raise BumplabError(
+                f"Layer {quote(name)} needs one output for each of {len(mu)} conditions, got {len(output)}."
+            )
 
     def constant(output: torch.Tensor):
         return lambda _: output

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.models.layers import sinusoidal_encoding
 from bumplab.models.unet import UNetSettings
 from bumplab.worlds.bumps import BumpWorld
@@ -105,7 +105,7 @@ def kernel_regression(
     m = len(train_kernel)
     if train_kernel.shape != (m, m) or test_kernel.shape[1:] != (m,) or targets.ndim != 2 or len(targets) != m:
         shapes = train_kernel.shape, test_kernel.shape, targets.shape
-        raise BumplabError(f"Kernel regression needs shapes (m, m), (n, m) and (m, k), got {shapes}.")
+        raise BumplabError(f"Kernel regression needs shapes (m, m), (n, m) and (m, k), got {quote(shapes)}.")
     mean = targets.mean(0)
     weights = np.linalg.solve(train_kernel + ridge * np.eye(m), targets - mean)
     return mean + test_kernel @ weights

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from bumplab.analysis.geometry import pca, validate_and_center
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 #: Ridge penalties that a probe chooses from, for representations of mean squared length 1.
 ALPHAS = np.logspace(-6, 1, 15)
@@ -48,7 +48,7 @@ def linear_probe(r: np.ndarray, targets: np.ndarray, train: np.ndarray) -> np.nd
     r, targets, train = np.asarray(r, np.float64), np.asarray(targets, np.float64), np.asarray(train)
     if r.ndim != 2 or len(targets) != len(r) or train.shape != (len(r),) or train.dtype != bool:
         shapes = r.shape, targets.shape, train.shape
-        raise BumplabError(f"A probe needs r (n, D), targets (n, ...) and a mask train (n,), got {shapes}.")
+        raise BumplabError(f"A probe needs r (n, D), targets (n, ...) and a mask train (n,), got {quote(shapes)}.")
     if train.sum() < 2:
         raise BumplabError(f"A probe is fitted on two conditions or more, got {train.sum()}.")
     length = np.sqrt((r**2).sum(axis=1).mean())
@@ -108,7 +108,7 @@ def linear_probe_r2(
     if mu.ndim != 2 or len(mu) != len(points) or not np.isfinite(mu).all():
         raise BumplabError(f"mu holds finite features for each of the {len(points)} conditions, got shape {mu.shape}.")
     if folds is not None and not 2 <= folds <= len(points):
-        raise BumplabError(f"folds is None or 2 to {len(points)}, the number of conditions, got {folds}.")
+        raise BumplabError(f"folds is None or 2 to {len(points)}, the number of conditions, got {quote(folds)}.")
     angle = 2 * np.pi * mu / period if period else mu
     targets = np.stack([np.sin(angle), np.cos(angle)] if period else [mu], axis=2)  # (n, k, 2 or 1)
     flat = targets.reshape(len(points), -1)

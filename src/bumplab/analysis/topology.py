@@ -9,7 +9,7 @@ from ripser import ripser
 from scipy.spatial.distance import cdist
 
 from bumplab.analysis.geometry import pca
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 
 # A k-simplex with edges up to s lies in a ball of radius s sqrt(k / (2 (k + 1))) (Jung's theorem). A k-cycle that balls
 # of this radius round the landmarks fill is filled by edges of twice the radius, c_k s. c_k is 1 at least; k = 0, 1, 2.
@@ -150,7 +150,7 @@ def farthest_points(points: np.ndarray, count: int) -> tuple[np.ndarray, float]:
     ([2, 3], 2.0)
     """
     if not 1 <= count <= len(points):
-        raise BumplabError(f"There are 1 to {len(points)} landmarks among {len(points)} points, got {count}.")
+        raise BumplabError(f"There are 1 to {len(points)} landmarks among {len(points)} points, got {quote(count)}.")
     chosen = [int(cdist(points.mean(axis=0)[None], points).argmin())]
     nearest = cdist(points[chosen], points)[0]
     while len(chosen) < count:
@@ -174,9 +174,11 @@ def _sample(
 ) -> tuple[np.ndarray, dict]:
     """Return the distances between landmarks (m, m), and what :class:`Persistence` tells of them."""
     if dimensions not in (0, 1, 2) or landmarks < 4:
-        raise BumplabError(f"Use homology up to 0, 1 or 2 and at least 4 landmarks, got {dimensions} and {landmarks}.")
+        raise BumplabError(
+            f"Use homology up to 0, 1 or 2 and at least 4 landmarks, got {quote(dimensions)} and {quote(landmarks)}."
+        )
     if not 2 <= coefficients < 100 or any(coefficients % k == 0 for k in range(2, coefficients)):
-        raise BumplabError(f"The coefficients are a prime below 100, got {coefficients}.")
+        raise BumplabError(f"The coefficients are a prime below 100, got {quote(coefficients)}.")
     points = pca(r, components)
     if points[..., 0].size < 4 or min(points.shape[:-1]) < 2:
         raise BumplabError(f"Homology needs 4 points or more, and 2 or more along x and y, got {points.shape[:-1]}.")
@@ -250,7 +252,7 @@ def persistence(
     else:
         length = float(np.quantile(distances[np.triu_indices(len(distances), 1)], 0.3))
     if not length > 0:
-        raise BumplabError(f"The threshold is a length above 0, got {length:g}.")
+        raise BumplabError(f"The threshold is a length above 0, got {quote(length)}.")
     return Persistence(_bars(distances, length, coefficients, dimensions), length, **facts)
 
 

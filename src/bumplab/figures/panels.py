@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bumplab.analysis.accuracy import Evaluation
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.common.statistics import t_interval
 from bumplab.figures.style import BLACK, GREEN, ORANGE, PURPLE
 
@@ -125,7 +125,7 @@ def levels(
     lines = []
     for name, level in baselines.items():
         if name not in LEVEL_STYLES:
-            raise BumplabError(f"There is no baseline {name!r}: use {', '.join(LEVEL_STYLES)}.")
+            raise BumplabError(f"There is no baseline {quote(name)}: use {', '.join(LEVEL_STYLES)}.")
         look = {"linewidth": 1.4, "label": name if label else None, **LEVEL_STYLES[name], **style}
         several = level if isinstance(level, Sequence | np.ndarray) else [level]
         y = np.array([one.accuracy(which).value if isinstance(one, Evaluation) else one for one in several], float)
@@ -171,7 +171,7 @@ def plain_log(
     ('log', ['0.03', '0.3', '1'])
     """
     if which not in ("x", "y"):
-        raise BumplabError(f"There is no axis {which!r}: use x or y.")
+        raise BumplabError(f"There is no axis {quote(which)}: use x or y.")
     line = axis.xaxis if which == "x" else axis.yaxis
     top = axis.dataLim.x1 if which == "x" else axis.dataLim.y1  # -inf where nothing is drawn
     if ticks is None and not top > 0:

@@ -1,4 +1,6 @@
 from .clusters import (
+    MAX_DISC_SIDE as MAX_DISC_SIDE,
+    MAX_REALISATIONS as MAX_REALISATIONS,
     Growth as Growth,
     fill_lattice as fill_lattice,
     first_wraps as first_wraps,
@@ -20,6 +22,8 @@ from .laws import (
     percolation_law as percolation_law,
 )
 from .links import (
+    MAX_NEIGHBOURS as MAX_NEIGHBOURS,
+    MAX_SHELLS as MAX_SHELLS,
     link_radius as link_radius,
     neighbour_offsets as neighbour_offsets,
     offsets_within as offsets_within,

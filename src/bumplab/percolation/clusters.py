@@ -14,9 +14,13 @@ from numba import get_num_threads
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.percolation._union_find import MAX_SIDE, allocate, drop_discs, fill_sites, fill_until_wrapped
 
+#: Most random fillings behind a curve.
+MAX_REALISATIONS = 1_000_000
+#: Largest side of a square of discs, in their diameters.
+MAX_DISC_SIDE = 1_000
 _BATCH = 500  # realisations that one thread runs from one seed
 
 
@@ -121,7 +125,7 @@ def first_wraps(shape: tuple[int, int], offsets: np.ndarray, realisations: int, 
     offsets : array (z, 2), int
         See :func:`fill_lattice`.
     realisations : int
-        1 or more.
+        1 to a million.
     seed : int
 
     Returns
@@ -157,9 +161,9 @@ def first_wraps_of_discs(side: int, realisations: int, seed: int = 0) -> np.ndar
     Parameters
     ----------
     side : int
-        Side of the square in diameters of a disc, 8 or more.
+        Side of the square in diameters of a disc, 8 to 1,000.
     realisations : int
-        1 or more.
+        1 to a million.
     seed : int
 
     Returns
@@ -178,8 +182,10 @@ def first_wraps_of_discs(side: int, realisations: int, seed: int = 0) -> np.ndar
     >>> counts.shape, round(float(counts.mean()) / 16**2, 1)  # near the threshold, 1.436 discs per unit of area
     ((20, 2), 1.4)
     """
-    if side < 8:
-        raise BumplabError(f"The square of the discs has a side of 8 or more of their diameters, got {side}.")
+    if not 8 <= side <= MAX_DISC_SIDE:
+        raise BumplabError(
+            f"The square of the discs has a side of 8 to {MAX_DISC_SIDE:,} of their diameters, got {quote(side)}."
+        )
     rng = np.random.default_rng(seed)
     points = 4 * side**2  # three times as many as it takes on average
     counts = np.array([drop_discs(side, side * rng.random((points, 2))) for _ in range(_validate_count(realisations))])
@@ -230,8 +236,8 @@ def label_clusters(filled: np.ndarray, offsets: np.ndarray, periodic: bool = Tru
 
 
 def _validate_count(realisations: int) -> int:
-    if realisations < 1:
-        raise BumplabError(f"Take at least 1 realisation, got {realisations}.")
+    if not 1 <= realisations <= MAX_REALISATIONS:
+        raise BumplabError(f"Take 1 to {MAX_REALISATIONS:,} realisations, got {quote(realisations)}.")
     return realisations
 
 
@@ -239,7 +245,7 @@ def _validate_offsets(shape: tuple[int, int], offsets: np.ndarray, periodic: boo
     """Return the offsets (z, 2), int64, if they are a neighbourhood that fits the lattice."""
     offsets = np.ascontiguousarray(offsets, dtype=np.int64).reshape(-1, 2)
     if not 1 <= min(shape) <= max(shape) <= MAX_SIDE:
-        raise BumplabError(f"A lattice has 1 to {MAX_SIDE:,} columns and rows, got {shape[0]} and {shape[1]}.")
+        raise BumplabError(f"A lattice has 1 to {MAX_SIDE:,} columns and rows, got {quote(tuple(shape))}.")
     steps = set(map(tuple, offsets.tolist()))
     if (0, 0) in steps or len(steps) < len(offsets) or {(-x, -y) for x, y in steps} != steps:
         raise BumplabError("A neighbourhood holds every step once and with it its opposite, but not (0, 0).")

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from scipy.sparse import csr_array
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.percolation.clusters import fill_lattice
 
 
@@ -126,7 +126,7 @@ def percolation_curves(
     shape = tuple(np.broadcast_to(shape, 2).tolist())
     p, sites, rng = np.asarray(p, dtype=float), shape[0] * shape[1], np.random.default_rng(seed)
     if realisations < 2:
-        raise BumplabError(f"Intervals need at least 2 realisations, got {realisations}.")
+        raise BumplabError(f"Intervals need at least 2 realisations, got {quote(realisations)}.")
     weights = binomial_weights(sites, p)
     rows, first = [], []
     for _ in range(realisations):

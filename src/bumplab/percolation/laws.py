@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.percolation.clusters import fill_lattice
 from bumplab.percolation.links import neighbour_offsets
 from bumplab.worlds.bumps import BumpWorld
@@ -255,7 +255,9 @@ def fit_law(law: Law, onsets: Sequence[float]) -> LawFit:
     with np.errstate(divide="ignore"):
         y = np.log(np.asarray(onsets, dtype=float))
     if y.shape != law.predicted.shape[1:] or len(y) < 3 or not np.isfinite(y).all():
-        raise BumplabError(f"The law {law.name} needs {law.predicted.shape[1]} finite onsets, 3 or more; got {onsets}.")
+        raise BumplabError(
+            f"The law {law.name} needs {law.predicted.shape[1]} finite onsets, 3 or more; got {quote(onsets)}."
+        )
     with np.errstate(divide="ignore"):
         squares = (np.log(law.predicted) - y) ** 2
     if not np.isfinite(squares.sum(axis=1)).any():

@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.worlds.bumps import BumpWorld
+
+#: Largest product of radius / spacing along x and y; a neighbourhood has about three times as many sites.
+MAX_NEIGHBOURS = 1_000_000
+#: Most shells of a neighbourhood on the square lattice.
+MAX_SHELLS = 1_000
 
 
 def overlap(r: np.ndarray | float, sigma: float) -> np.ndarray:
@@ -63,7 +68,9 @@ def link_radius(sigma: float, theta: float) -> float:
     1.665
     """
     if not (0 < theta < 1 and sigma > 0):
-        raise BumplabError(f"Links need sigma above 0 and theta between 0 and 1, got {sigma:g} and {theta:g}.")
+        raise BumplabError(
+            f"Links need sigma above 0 and theta between 0 and 1, got {quote(sigma)} and {quote(theta)}."
+        )
     return float(2 * sigma * np.sqrt(-np.log(theta)))
 
 
@@ -80,7 +87,7 @@ def offsets_within(radius: float, spacing: tuple[float, float] = (1.0, 1.0)) -> 
     Raises
     ------
     BumplabError
-        If the radius is negative or not finite.
+        If the radius is negative or not finite, or the neighbourhood has more than about three million sites.
 
     Examples
     --------
@@ -88,7 +95,12 @@ def offsets_within(radius: float, spacing: tuple[float, float] = (1.0, 1.0)) -> 
     [[-1, 0], [0, -1], [0, 1], [1, 0], [-1, -1], [-1, 1], [1, -1], [1, 1]]
     """
     if not 0 <= radius < np.inf:
-        raise BumplabError(f"The radius of a neighbourhood is finite and not negative, got {radius:g}.")
+        raise BumplabError(f"The radius of a neighbourhood is finite and not negative, got {quote(radius)}.")
+    if not (min(spacing) > 0 and radius / spacing[0] * (radius / spacing[1]) <= MAX_NEIGHBOURS):
+        raise BumplabError(
+            f"A neighbourhood of radius {quote(radius)} at spacing {quote(tuple(spacing))} has too many sites: the "
+            f"product of radius / spacing along x and y is at most {MAX_NEIGHBOURS:,}."
+        )
     reach = [int(radius / d) for d in spacing]
     x, y = (axis.ravel() for axis in np.mgrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1])
     away = np.round(np.hypot(x * spacing[0], y * spacing[1]), 9)
@@ -104,20 +116,20 @@ def shells(count: int) -> np.ndarray:
     Parameters
     ----------
     count : int
-        1 or more.
+        1 to 1,000.
 
     Raises
     ------
     BumplabError
-        For a smaller count.
+        For another count.
 
     Examples
     --------
     >>> [len(shells(count)) for count in (1, 2, 3, 4)]
     [4, 8, 12, 20]
     """
-    if count < 1:
-        raise BumplabError(f"A neighbourhood has at least 1 shell, got {count}.")
+    if not 1 <= count <= MAX_SHELLS:
+        raise BumplabError(f"A neighbourhood has 1 to {MAX_SHELLS:,} shells, got {quote(count)}.")
     squares = np.unique(np.add.outer(np.arange(count + 1) ** 2, np.arange(count + 1) ** 2))
     return offsets_within(float(np.sqrt(squares[count] + 0.5)))
 

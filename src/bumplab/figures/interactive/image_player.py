@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.interactive import html
 
 
@@ -123,7 +123,7 @@ def play_images(
     if len(captions) != len(frames):
         raise BumplabError(f"Needs one caption for each of the {len(frames)} moments; got {len(captions)}.")
     if columns < 1:
-        raise BumplabError(f"A grid has one column or more; got {columns}.")
+        raise BumplabError(f"A grid has one column or more; got {quote(columns)}.")
     sheets = np.stack([_tile(frame, columns) for frame in frames])
     return ImagePlayer(sheets, tuple(captions), zoom, seconds)
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.interactive import html
 from bumplab.figures.style import BLUE, VERMILION
 from bumplab.percolation.clusters import Growth, fill_lattice, label_clusters
@@ -192,7 +192,7 @@ def play_filling(
     if not 1 <= sites <= MAX_SITES:
         raise BumplabError(f"The lattice has {sites:,} sites; show 1 to {MAX_SITES:,}.")
     if not neighbourhoods or not 0 <= start <= 1:
-        raise BumplabError(f"Give one neighbourhood or more, and a start from 0 to 1; got {start:g}.")
+        raise BumplabError(f"Give one neighbourhood or more, and a start from 0 to 1; got {quote(start)}.")
     order = np.random.default_rng(seed).permutation(sites)
     growths = {name: fill_lattice(order, shape, steps, periodic=False) for name, steps in neighbourhoods.items()}
     return LatticeFilling(order, shape, dict(neighbourhoods), growths, start, title)
