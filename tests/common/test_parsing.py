@@ -1,11 +1,15 @@
 """Values typed on a command line are what their writer typed, or refused."""
 
+import contextlib
+import itertools
 import json
 import math
+import re
 
+import edges
 import pytest
 import yaml
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.parsing import flatten, parse_assignments, parse_literal
@@ -16,6 +20,10 @@ TEXTS = st.one_of(
     st.integers().map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
 )
+
+
+#: A decimal number without zeros in front that some readers take for an octal one.
+DECIMAL = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 
 
 @pytest.mark.parametrize(
@@ -89,34 +97,111 @@ def test_what_can_be_misread_is_refused(words, text):
     assert len(str(error.value)) < 180
 
 
+class Core(yaml.BaseLoader):
+    """The core schema of YAML 1.2.2, section 10.3.2, on PyYAML's scanner, which reads what is around a scalar."""
+
+
+Core.yaml_implicit_resolvers = {}
+for tag, pattern, first in (
+    ("null", r"null|Null|NULL|~|", ["n", "N", "~", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+):
+    Core.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{pattern})\Z"), first)
+for tag, construct in {
+    "null": lambda text: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": lambda text: int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)),
+    "float": lambda text: float(re.sub(r"\.(?=[a-zA-Z])", "", text)),
+    "str": str,
+}.items():
+    Core.add_constructor(
+        f"tag:yaml.org,2002:{tag}", lambda loader, node, construct=construct: construct(loader.construct_scalar(node))
+    )
+
+
+def equal(one, other):
+    return repr(one) == repr(other)  # tells 1, 1.0 and True apart, 0.0 from -0.0, at any depth
+
+
+#: Text that must be read: numbers as a decimal is written, truths, words, and lists of them.
+DECIMALS = st.one_of(
+    st.from_regex(r"[-+]?(0|[1-9][0-9]{0,20})", fullmatch=True),
+    st.from_regex(r"[-+]?(\.[0-9]{1,9}|(0|[1-9][0-9]{0,9})\.[0-9]{0,9})([eE][-+]?[0-9]{1,2})?", fullmatch=True),
+)
+PLAIN = st.one_of(
+    DECIMALS.map(str),
+    st.sampled_from(["true", "True", "FALSE", "null", "~", "''", '""']),
+    st.from_regex(r"[a-z][a-z0-9_+]{0,8}", fullmatch=True).filter(lambda text: text not in ("yes", "no", "on", "off")),
+    st.from_regex(r"'[ -&(-~]{0,8}'", fullmatch=True),
+).map(lambda text: text.replace("\n", ""))
+READABLE = st.recursive(PLAIN, lambda of: st.lists(of, max_size=4).map(lambda items: f"[{', '.join(items)}]"))
+
+
+@given(READABLE)
+def test_a_number_a_word_and_a_list_are_read_as_yaml_1_2_reads_them(text):
+    assert equal(parse_literal(text), yaml.load(text, Core))
+
+
 @given(TEXTS)
 @example("1_000")
 @example("0o17")
 @example("1:30")
 @example("1e400")
 @example("'1'")
-def test_a_number_is_what_python_makes_of_the_same_text(text):
+@example("a # b")
+@example(".inf")
+def test_any_text_is_read_as_yaml_1_2_reads_it_or_refused(text):
     try:
         value = parse_literal(text)
     except BumplabError as error:
         assert "\n" not in str(error)
         return
-    if isinstance(value, int) and not isinstance(value, bool):
-        assert value == int(text, 10) and "_" not in text
-    elif isinstance(value, float):
-        assert value == float(text) and math.isfinite(value) and "_" not in text
-    elif isinstance(value, str) and not text.strip(" \t\r\n").startswith(("'", '"')):
-        assert value == text.strip(" \t\r\n")
+    assert equal(value, yaml.load(text.strip(" \t\r\n"), Core))
 
 
-@given(TEXTS)
-def test_a_whole_number_a_truth_and_nothing_are_the_same_to_yaml_1_1(text):
-    try:
-        value = parse_literal(text)
-    except BumplabError:
-        return
-    if value is None or isinstance(value, int):
-        assert yaml.safe_load(text) == value
+def test_of_all_short_texts_so_many_are_read_and_all_as_yaml_1_2_reads_them():
+    texts = ["".join(signs) for n in range(5) for signs in itertools.product("01.-e:x", repeat=n)]
+    read = {}
+    for text in texts:
+        with contextlib.suppress(BumplabError):
+            read[text] = parse_literal(text)
+    wrong = [text for text, value in read.items() if not equal(value, yaml.load(text, Core))]
+    numbers = [text for text in texts if DECIMAL.fullmatch(text)]
+    words = [text for text in texts if re.fullmatch(r"[ex][01.ex-]*", text)]
+    assert (len(texts), len(numbers), len(words)) == (2801, 124, 518) and wrong == []
+    assert set(numbers) | set(words) <= set(read) and len(read) == 1626
+    assert all(type(read[text]) in (int, float) for text in numbers)
+
+
+@given(edges.TEXTS)
+@settings(deadline=5000, max_examples=100)
+def test_text_of_any_length_is_read_or_refused_in_one_sentence(text):
+    for read in (parse_literal, lambda text: parse_assignments([text]), lambda text: parse_assignments([f"a={text}"])):
+        with edges.one_sentence():
+            read(text)
+
+
+def test_a_long_list_of_long_numbers_is_quoted_without_writing_it_out():
+    written = []
+
+    class Number(int):
+        def __repr__(self):
+            written.append(self)
+            return "1"
+
+    assert len(quote([Number()] * 1000)) <= 80 and len(written) <= 20
+
+
+@given(edges.VALUES)
+@settings(deadline=5000, max_examples=100)
+def test_any_value_is_quoted_in_one_line_of_80_characters(value):
+    assert len(quote(value)) <= 80 and quote(value).isprintable()
 
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(10**18), 10**18), st.floats(allow_nan=False))

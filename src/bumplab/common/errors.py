@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from reprlib import Repr
+
+#: It looks at the beginning of a value alone: to write out all of a long list of long numbers takes minutes.
+_REPR = Repr()
+_REPR.maxlevel = 8
+_REPR.maxtuple = _REPR.maxlist = _REPR.maxdict = _REPR.maxset = 20
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = 200
 
 
 class BumplabError(ValueError):
@@ -38,12 +45,13 @@ def quote(value: object) -> str:
         return shorten(str(value), 200)
     if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
         value = value.item()  # pyright: ignore[reportAttributeAccessIssue]  # 0.1, not np.float64(0.1)
+    if isinstance(value, str | PurePath):
+        return shorten(repr(str(value)), 80)
     try:
-        text = repr(str(value) if isinstance(value, PurePath) else value)
-    except (ValueError, RecursionError):  # an int of more than 4,300 digits, or a list too deep to look through
-        kind = type(value).__name__
-        text = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} too {'large' if kind == 'int' else 'deep'} to show"
-    return shorten(text if isinstance(value, str) else " ".join(text.split()), 80)
+        text = _REPR.repr(value)
+    except (ValueError, RecursionError):  # an int of more than 4,300 digits
+        text = f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__} too large to show"
+    return shorten(" ".join(text.split()), 80)
 
 
 def shorten(text: str, most: int) -> str:
