@@ -475,3 +475,58 @@ def test_an_injected_parameter_is_checked_inside_the_notebook(injected, part):
 @pytest.mark.parametrize("name", chapter_names())
 def test_the_defaults_of_every_chapter_pass_its_own_validation(name):
     assert validate(chapter_path(name), {}) == {}
+
+
+# ---------------------------------------------------------------- values at the edge
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--preset", LONG],
+        ["train", "--dry-run", "--device", LONG],
+        ["train", "--dry-run", "--device", "cpu:7777"],
+        ["train", "--dry-run", "--precision", LONG],
+        ["train", "--dry-run", "--store", LONG],
+        ["train", "--dry-run", "--store", "a\nb"],
+        ["train", "--dry-run", "--set", "world.sigma=1e30"],
+        ["train", "--dry-run", "--set", f"world.sigma={'[' * 5_000}"],
+        ["train", "--dry-run", "--set", f"{'a.' * 50_000}=1"],
+        ["train", "--dry-run", "--set", f"world.held_out={'~' * 9_000}"],
+        ["train", "--dry-run", "--set", "world.kind=\udcff"],
+        ["sweep", "--dry-run", "--grid", "seed=0:2", "--jobs", 10**12],
+        ["sweep", "--dry-run", "--grid", f"seed={'1' * 100_000}"],
+        ["sweep", "--dry-run", "--grid", f"seed={'1' * 9_999}"],
+        ["sweep", "--dry-run", "--grid", "seed=0:1000000000", "--yes"],
+        ["sweep", "--grid", "seed=0:1", "--dask", LONG],
+        ["sweep", "--grid", "seed=0:1", "--dask", f"tcp://{LONG}"],
+        ["sweep", "--grid", "seed=0:1", "--out", LONG],
+        ["runs", "show", LONG],
+        ["runs", "verify", LONG],
+        ["runs", "diff", LONG],
+        ["runs", "diff", "a\nb"],
+        ["runs", "export", "0", LONG],
+        ["runs", "import", LONG],
+        ["rerun", LONG],
+        ["rerun", f"{LONG}.ipynb"],
+        ["rerun", "02", "-p", LONG, "1"],
+        ["rerun", "02", "-p", "size", LONG],
+        ["rerun", "02", "-p", "sigma", "1e308"],
+        ["rerun", "02", "-p", "kind", "\udcff"],
+        ["rerun", "02", "-o", f"{LONG}.ipynb"],
+    ],
+    ids=lambda words: " ".join(map(str, words))[:30].encode("ascii", "replace").decode(),
+)
+def test_a_value_at_the_edge_is_refused_in_one_sentence(words, bumplab, not_run):
+    result = bumplab(*words)
+    refused(result)
+    assert len(result[2]) <= 420
+
+
+@pytest.mark.parametrize("words", [[LONG], ["train", f"--{LONG}"], ["runs", LONG], ["sweep", "--jobs", "9" * 100_000]])
+def test_what_click_refuses_is_repeated_in_80_characters(words, bumplab):
+    code, output, errors = bumplab(*words)
+    assert (code, output) == (2, "") and "Error: " in errors and len(errors) <= 500
+    assert not re.search(r"[x9-]{81}", errors)
