@@ -13,10 +13,22 @@ from bumplab.training.presets import PRESETS
 
 
 class PathType(click.Path):
-    """A path that a file system can hold: parts of 255 bytes at most, 4,000 in all, nothing that does not print."""
+    """A path that a file system can hold: parts of 255 bytes at most, 4,000 in all, nothing that does not print.
+
+    Examples
+    --------
+    >>> PathType()("sweep/table.csv").name
+    'table.csv'
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value as a :class:`pathlib.Path`, or raise :class:`BumplabError`."""
+        """Return the value as a :class:`pathlib.Path`, or raise :class:`BumplabError`.
+
+        Examples
+        --------
+        >>> PathType().convert("sweep", None, None).name
+        'sweep'
+        """
         name = os.fspath(value)
         lengths = [len(os.fsencode(part)) for part in name.split(os.sep)]
         if not name.isprintable() or max(lengths) > 255 or sum(lengths) > 4000:
