@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bumplab.common.errors import BumplabError, quote
+from bumplab.common.files import disk_errors, read_text
 
 #: Joint accuracy at which a training counts as done.
 TARGET_ACCURACY = 0.95

@@ -18,6 +18,7 @@ from bumplab.cli.runs import runs_group
 from bumplab.cli.sweep import sweep
 from bumplab.cli.train import train
 from bumplab.common.errors import BumplabError, shorten
+from bumplab.common.exits import FAILED, exit_code
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

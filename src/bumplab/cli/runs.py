@@ -13,6 +13,7 @@ import click
 
 from bumplab.cli.options import PathType, device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, quote, shorten
+from bumplab.common.files import atomic_write, disk_errors
 
 if TYPE_CHECKING:
     from bumplab.runs.file_store import FileStore
@@ -78,7 +79,7 @@ def export_run(run_id: str, folder: Path) -> None:
 
 
 @runs_group.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PathType())
 def import_run(file: Path) -> None:
     """Check the run in FILE, as export wrote it, and add it to your store of runs."""
     from bumplab.runs.file_store import FileStore

@@ -13,6 +13,7 @@ from .digests import (
     unseal as unseal,
 )
 from .errors import BumplabError as BumplabError, quote as quote, shorten as shorten
+from .exits import FAILED as FAILED, INTERRUPTED as INTERRUPTED, MISTAKE as MISTAKE, exit_code as exit_code
 from .files import (
     atomic_write as atomic_write,
     book_folder as book_folder,
