@@ -7,7 +7,8 @@ from hypothesis import example, given, settings, strategies as st
 
 from bumplab.common.errors import BumplabError
 from bumplab.worlds.bumps import MAX_CONDITIONS, BumpWorld
-from bumplab.worlds.regions import MAX_SHAPES, Region, band_x, box, diagonal, parse_region, rim
+from bumplab.worlds.region import MAX_SHAPES, Region
+from bumplab.worlds.regions import band_x, box, diagonal, parse_region, rim
 
 SHAPES = ("box", "band_x", "band_y", "cross", "interior", "exterior", "rim", "diagonal")
 CALLS = st.builds(

@@ -29,8 +29,7 @@ class Diffusion(FrozenConfig):
     Attributes
     ----------
     timesteps : int
-        T, the number of noise levels, 2 to 10,000 (1000 in the paper's setting); with many more, nothing of the image
-        is left in float32 at the last ones of the linear schedule.
+        T, the number of noise levels (1000 in the paper's setting), 2 to 10,000; beyond, float32 loses the image.
     schedule : {"linear", "cosine"}
     prediction_type : {"eps", "v", "x0"}
         The noise; the velocity v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022); or the

@@ -8,10 +8,9 @@ from .bumps import (
     Width as Width,
     subsample_evenly as subsample_evenly,
 )
+from .region import MAX_SHAPES as MAX_SHAPES, Region as Region, Shape as Shape
 from .regions import (
     MAX_PIXELS as MAX_PIXELS,
-    MAX_SHAPES as MAX_SHAPES,
-    Region as Region,
     band_x as band_x,
     band_y as band_y,
     box as box,
