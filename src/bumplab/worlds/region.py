@@ -18,8 +18,8 @@ class Region:
 
     A complement's complement is the region itself: ``~~region == region``. A region is made of at most 64 shapes.
 
-    ``str(region)`` is an expression that :func:`~bumplab.worlds.regions.parse_region` reads back; it names the region in
-    settings and files.
+    ``str(region)`` is an expression that :func:`~bumplab.worlds.regions.parse_region` reads back; it names the region
+    in settings and files.
 
     Examples
     --------
