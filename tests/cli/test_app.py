@@ -489,8 +489,6 @@ LONG = "x" * 100_000
         ["train", "--dry-run", "--device", LONG],
         ["train", "--dry-run", "--device", "cpu:7777"],
         ["train", "--dry-run", "--precision", LONG],
-        ["train", "--dry-run", "--store", LONG],
-        ["train", "--dry-run", "--store", "a\nb"],
         ["train", "--dry-run", "--set", "world.sigma=1e30"],
         ["train", "--dry-run", "--set", f"world.sigma={'[' * 5_000}"],
         ["train", "--dry-run", "--set", f"{'a.' * 50_000}=1"],

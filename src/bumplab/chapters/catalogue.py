@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,8 +90,10 @@ def chapter_path(name: str) -> Path:
     >>> chapter_path("02").name
     '02-training.ipynb'
     """
-    if name.endswith(".ipynb") and os.path.isfile(name):  # unlike Path.is_file, also of a name too long
-        return Path(name)
+    if name.endswith(".ipynb"):
+        with disk_errors(Path(name), "read", "name another chapter"):
+            if Path(name).is_file():
+                return Path(name)
     for path in chapter_paths():
         if name in (path.stem, path.stem.split("-")[0]):
             return path

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from bumplab.cli.options import PathType
-
 
 @click.command()
 @click.argument("chapter")
 @click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the chapter.")
-@click.option("-o", "--out", type=PathType(), help="Executed notebook [CHAPTER-out.ipynb].")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Executed notebook [CHAPTER-out.ipynb].")
 @click.option("--list", "show", is_flag=True, help="Show the chapter's parameters and their defaults; run nothing.")
 def rerun(chapter: str, pairs: tuple[tuple[str, str], ...], out: Path | None, show: bool) -> None:
     """Re-run CHAPTER (01-worlds, or just 01) with other parameters; they are checked before anything runs."""

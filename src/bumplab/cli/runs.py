@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bumplab.cli.options import PathType, device_option, jobs_option, precision_option
+from bumplab.cli.options import device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, quote, shorten
 from bumplab.common.files import atomic_write, disk_errors
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bumplab.runs.pack_store import PackStore
     from bumplab.runs.run import Run
 
-folder_argument = click.argument("folder", type=PathType())
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 
 @click.group("runs")
@@ -79,7 +79,7 @@ def export_run(run_id: str, folder: Path) -> None:
 
 
 @runs_group.command("import")
-@click.argument("file", type=PathType())
+@click.argument("file", type=click.Path(path_type=Path))
 def import_run(file: Path) -> None:
     """Check the run in FILE, as export wrote it, and add it to your store of runs."""
     from bumplab.runs.file_store import FileStore

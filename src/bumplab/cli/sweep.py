@@ -9,7 +9,6 @@ import click
 
 from bumplab.cli.options import (
     PRESET_NAMES,
-    PathType,
     device_option,
     jobs_option,
     precision_option,
@@ -28,7 +27,7 @@ from bumplab.runs.grids import MAX_CELLS, grid_settings, parse_grid
 @click.option("--grid", "axes", multiple=True, metavar="NAME=VALUES", help="0.5,1,2 or 0:5 or 0.1:1:10.")
 @jobs_option
 @click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:port, or its scheduler file.")
-@click.option("--out", type=PathType(), default="sweep", show_default=True, help="Folder for results.")
+@click.option("--out", type=click.Path(path_type=Path), default="sweep", show_default=True, help="Folder for results.")
 @store_option
 @device_option
 @precision_option

@@ -6,12 +6,12 @@ others and does not stop them.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 import bumplab
 from bumplab.common.errors import BumplabError, quote, shorten
+from bumplab.common.files import disk_errors
 from bumplab.training.device import pick_device
 from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
@@ -60,7 +61,9 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
         raise BumplabError("Dask is not installed: pip install dask distributed.") from None
     if "://" in dask and not _ADDRESS.fullmatch(dask):
         raise BumplabError(f"{quote(dask)} is no address of a Dask scheduler: one looks like tcp://host:8786.")
-    if "://" not in dask and not os.path.isfile(dask):
+    with disk_errors(Path(dask), "read", "name another scheduler file"):
+        there = "://" in dask or Path(dask).is_file()
+    if not there:
         raise BumplabError(f"There is no Dask scheduler file {quote(dask)}; an address looks like tcp://host:8786.")
     place: dict[str, Any] = {"address": dask} if "://" in dask else {"scheduler_file": dask}
     try:
