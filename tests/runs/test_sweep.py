@@ -279,9 +279,9 @@ def test_a_failed_run_is_reported_and_the_others_go_on(tmp_path, capsys):
 def test_a_damaged_run_has_failed(tmp_path):
     settings = small("seed=0:2")
     get(settings, tmp_path)
-    (tmp_path / settings[0].id / "weights.safetensors").write_bytes(b"")
+    (tmp_path / f"{settings[0].id}.safetensors").write_bytes(b"")
     table = get(settings, tmp_path)
-    assert list(table["status"]) == ["failed", "known"] and "is not the file that was recorded" in table["error"][0]
+    assert list(table["status"]) == ["failed", "known"] and "is damaged or no run of bumplab" in table["error"][0]
 
 
 def test_the_runs_behind_a_chapter_are_gathered_trained_afresh_or_refused(tmp_path, monkeypatch, capsys):
@@ -297,7 +297,7 @@ def test_the_runs_behind_a_chapter_are_gathered_trained_afresh_or_refused(tmp_pa
     assert capsys.readouterr().out.startswith("2 runs, 0 of them known; 2 to go")
     for each, again in afresh.items():  # the same results, of another training
         assert again.accuracy == first[each].accuracy and again.path.stat().st_mtime_ns > written[each]
-    (tmp_path / cells[1].id / "weights.safetensors").write_bytes(b"")
+    (tmp_path / f"{cells[1].id}.safetensors").write_bytes(b"")
     with pytest.raises(BumplabError, match=r"^1 of 2 runs failed; the first one: .* is not the file that was recorded"):
         load_or_train_all(cells, device="cpu")
 
@@ -545,7 +545,7 @@ def test_the_command_writes_the_table_and_says_how_it_went(tmp_path, monkeypatch
     assert run_command(monkeypatch, *options, "seed=0:2") == 0
     assert "2 finished, 0 failed: " in capsys.readouterr().out
     table = pandas.read_csv(tmp_path / "out" / "table.csv")
-    (tmp_path / "store" / table["id"][0] / "weights.safetensors").write_bytes(b"")
+    (tmp_path / "store" / f"{table['id'][0]}.safetensors").write_bytes(b"")
     assert run_command(monkeypatch, *options, "seed=0:3") == 1
     assert "2 finished, 1 failed: " in capsys.readouterr().out
     assert list(pandas.read_csv(tmp_path / "out" / "table.csv")["status"]) == ["failed", "known", "trained"]
