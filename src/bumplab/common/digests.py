@@ -71,7 +71,8 @@ def unseal(text: str) -> dict[str, Any]:
     Raises
     ------
     BumplabError
-        If the line does not end in its digest, is longer than :data:`MAX_LINE`, or is no JSON object.
+        If the line does not end in its digest, is longer than :data:`MAX_LINE`, is no JSON object, or is another text
+        than :func:`seal` writes: of a name that comes twice, two readers might take different values.
         The sentence lacks its subject: "is damaged or was edited by hand".
 
     Examples
@@ -93,4 +94,6 @@ def unseal(text: str) -> dict[str, Any]:
         content = None
     if type(content) is not dict:
         raise BumplabError("is no JSON object")
+    if json.dumps(content, separators=(",", ":")) != before + "}":
+        raise BumplabError("is not written as its reader would write it: a name twice, or numbers in another form")
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import PurePath
 from reprlib import Repr
 
@@ -51,7 +52,7 @@ def quote(value: object) -> str:
         text = _REPR.repr(value)
     except (ValueError, RecursionError):  # an int of more than 4,300 digits
         text = f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__} too large to show"
-    return shorten(" ".join(text.split()), 80)
+    return shorten(printable(" ".join(text.split())), 80)
 
 
 def shorten(text: str, most: int) -> str:
@@ -63,3 +64,28 @@ def shorten(text: str, most: int) -> str:
     '01...789'
     """
     return text if len(text) <= most else f"{text[: most // 2 - 2]}...{text[1 - most // 2 :]}"
+
+
+def printable(text: str) -> str:
+    r"""Return a text on one line, with escapes in place of what a terminal would obey, or could not show.
+
+    Examples
+    --------
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def join_names(names: Collection[str], most: int = 4) -> str:
+    """Return names with commas between them, and of many the first ones, with the number of the others.
+
+    Examples
+    --------
+    >>> join_names(["a", "b", "c"]), join_names(["a", "b", "c"], most=2)
+    ('a, b, c', 'a, b and 1 more')
+    """
+    first = ", ".join(list(names)[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most} more"

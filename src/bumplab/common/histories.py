@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError, quote
+from bumplab.common.errors import BumplabError, join_names, quote
 
 
 def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -37,18 +37,17 @@ def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.nd
     >>> curve(history, "seen.joint")
     (array([10]), array([0.25]))
     """
-    if name == "loss" and len(history["loss"]):
-        steps, values = zip(*history["loss"], strict=True)
-        return np.array(steps), np.array(values, dtype=float)
     part, _, measure = name.partition(".")
     try:
-        pairs = [(entry["step"], entry[part][measure]) for entry in history["accuracy"]]
+        if name == "loss":
+            pairs = [(row[0], row[1]) for row in history["loss"]]
+        else:
+            pairs = [(entry["step"], entry[part][measure]) for entry in history["accuracy"]]
         steps, values = zip(*pairs, strict=True)
-    except (KeyError, TypeError, ValueError):
-        raise BumplabError(
-            f"The history has no curve {quote(name)}: use {', '.join(_names(history)) or 'none'}."
-        ) from None
-    return np.array(steps), np.array(values, dtype=float)
+        return np.array(steps), np.array(values, dtype=float)
+    except (LookupError, TypeError, ValueError):
+        use = join_names(_names(history), most=20) or "none"
+        raise BumplabError(f"The history has no curve {quote(name)}: use {use}.") from None
 
 
 def measurements(history: Mapping[str, Sequence], part: str) -> tuple[np.ndarray, list[dict[str, float]]]:
@@ -75,11 +74,11 @@ def measurements(history: Mapping[str, Sequence], part: str) -> tuple[np.ndarray
     >>> measurements({"loss": [], "accuracy": [{"step": 10, "seen": {"joint": 0.25}}]}, "seen")
     (array([10]), [{'joint': 0.25}])
     """
-    entries = [entry for entry in history["accuracy"] if part in entry and part != "step"]
+    rows = [row for row in history["accuracy"] if isinstance(row, Mapping) and "step" in row]
+    entries = [row for row in rows if isinstance(row.get(part), Mapping)]
     if not entries:
-        raise BumplabError(
-            f"The history has no measurements of {quote(part)}: use {', '.join(_names(history)) or 'none'}."
-        )
+        use = join_names(_names(history), most=20) or "none"
+        raise BumplabError(f"The history has no measurements of {quote(part)}: use {use}.")
     return np.array([entry["step"] for entry in entries]), [entry[part] for entry in entries]
 
 
@@ -125,7 +124,7 @@ def step_at_level(steps: Sequence[float], values: Sequence[float], level: float 
 def _names(history: Mapping[str, Sequence]) -> list[str]:
     """Return the curves that a history holds, as :func:`curve` takes them."""
     names = ["loss"] if len(history["loss"]) else []
-    for part, measures in (history["accuracy"][0] if history["accuracy"] else {}).items():
-        if part != "step":
-            names += [f"{part}.{measure}" for measure in measures]
+    first = history["accuracy"][0] if history["accuracy"] else {}
+    for part, measures in first.items() if isinstance(first, Mapping) else ():
+        names += [f"{part}.{measure}" for measure in measures] if isinstance(measures, Mapping) else []
     return names

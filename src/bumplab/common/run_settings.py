@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from bumplab.common.config import FrozenConfig
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, join_names
 
 #: The family whose runs were recorded before there were others: its name enters neither ids nor files.
 FIRST_FAMILY = "bumps"
@@ -69,7 +69,7 @@ class RunSettings(FrozenConfig):
         settings = cls(**{name: value for name, value in content.items() if name != "family"})
         lacking = set(_missing(settings.to_record(), content)) - cls.later_fields
         if lacking:
-            raise BumplabError(f"The settings of a recorded run lack {', '.join(sorted(lacking))}.")
+            raise BumplabError(f"The settings of a recorded run lack {join_names(sorted(lacking))}.")
         return settings
 
     @classmethod

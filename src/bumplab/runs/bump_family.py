@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from bumplab.analysis.accuracy import CATEGORIES, Evaluation
 from bumplab.analysis.detection import Detections
 from bumplab.common.errors import BumplabError
-from bumplab.models.unet import UNet
+from bumplab.models.unet import UNet, UNetSettings
 from bumplab.runs.bump_schema import BumpSchema, check_contents, lattice_rows
 from bumplab.runs.families import Family, provenance, register_family
 from bumplab.runs.records import Record, StoreError
@@ -59,11 +59,12 @@ class BumpRun(Run):
         if step is not None and step not in self.snapshots:
             raise BumplabError(f"Run {self.id} kept no weights after step {step}; it has {self.snapshots or 'none'}.")
         parameters = self.weights(self._stem(step))
+        if {name: array.shape for name, array in parameters.items()} != _parameter_shapes(self.settings.model) or any(
+            array.dtype not in (np.float32, np.float16) for array in parameters.values()
+        ):
+            raise StoreError(f"The weights of run {self.id} in {self.path} do not fit its network.")
         model = UNet(self.settings.model)
-        try:
-            model.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
-        except RuntimeError:
-            raise StoreError(f"The weights of run {self.id} in {self.path} do not fit its network.") from None
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in parameters.items()})
         return model.to(device).eval().requires_grad_(False)
 
     def _stem(self, step: int | None) -> str:
@@ -112,6 +113,13 @@ class BumpRun(Run):
             f"seed {self.settings.seed}: accuracy {parts}; "
             f"{self.provenance['seconds']:.1f} s on {self.provenance['device']}"
         )
+
+
+@lru_cache
+def _parameter_shapes(settings: UNetSettings) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a network's parameters, without the network: settings can ask for billions of them."""
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in UNet(settings).state_dict().items()}
 
 
 def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder: Path, keep: str = "all") -> Record:

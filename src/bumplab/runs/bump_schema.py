@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, join_names
 from bumplab.runs.run import FINAL_WEIGHTS
 from bumplab.training.outcomes import MAX_EVALUATIONS, MOMENTS
 from bumplab.training.settings import Settings
@@ -134,7 +134,7 @@ def check_contents(settings: Settings, line: Mapping[str, Any]) -> None:
         _compare(verdicts, required)
     moments = [keep] if keep in MOMENTS else [] if keep is not None else [*MOMENTS]
     if len(embeddings) > 1 or embeddings.keys() - {f"embeddings/{moment}" for moment in moments}:
-        raise BumplabError(f"It holds {', '.join(sorted(embeddings))}, of which it cannot keep all.")
+        raise BumplabError(f"It holds {join_names(sorted(embeddings))}, of which it cannot keep all.")
     if keep in MOMENTS and not embeddings:
         raise BumplabError(f"It lacks embeddings/{keep}.")
     for name, (dtype, shape) in embeddings.items():
@@ -148,7 +148,7 @@ def check_contents(settings: Settings, line: Mapping[str, Any]) -> None:
         None: [{FINAL_WEIGHTS, *snapshots}, {FINAL_WEIGHTS}, set()],
     }
     if set(line["weights"]) not in choices.get(keep, [set()]):
-        raise BumplabError(f"It holds {', '.join(sorted(line['weights'])) or 'no'} weights, others than it must keep.")
+        raise BumplabError(f"It holds {join_names(sorted(line['weights'])) or 'no'} weights, others than it must keep.")
 
 
 def _compare(found: Mapping[str, tuple], required: Mapping[str, tuple]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bumplab.common.digests import digest_arrays, digest_json
+from bumplab.common.errors import join_names
 from bumplab.runs.records import PackError, Record
 
 
@@ -54,7 +55,7 @@ def unite(first: Record, second: Record, sources: tuple[str, str]) -> Record:
     if different := differences(describe_record(first), describe_record(second)):
         raise PackError(
             f"Run {first.id} is not the same in {sources[0]} and in {sources[1]}: they differ in "
-            f"{', '.join(different)}; keep one of the two."
+            f"{join_names(different)}; keep one of the two."
         )
     kinds = ("curves", "arrays", "weights")
     return replace(first, **{kind: {**getattr(second, kind), **getattr(first, kind)} for kind in kinds})

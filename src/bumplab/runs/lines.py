@@ -108,7 +108,7 @@ def _is_shape(value: Any) -> bool:
         return False
     entries = 1
     for size in value:
-        entries *= size
+        entries *= max(size, 1)
     return entries <= _MOST
 
 

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.common.digests import digest_arrays, digest_json
-from bumplab.common.errors import quote
+from bumplab.common.digests import MAX_LINE, digest_arrays, digest_json
+from bumplab.common.errors import join_names, quote
 from bumplab.common.files import disk_errors, is_file
 from bumplab.runs.lines import read_line, read_run_line
 from bumplab.runs.pack_files import (
@@ -113,9 +113,10 @@ class Pack:
         names = [name for name in described if name.startswith(f"{EMBEDDINGS}/")]
         keys = {f"{id}/{name.partition('/')[2]}": name for name in names}
         arrays.update({keys[key]: array for key, array in read_tensors(self.folder / ARRAYS, list(keys)).items()})
-        for name, (_, _, digest) in described.items():
-            file = PARTS if name.startswith(VERDICTS) else ARRAYS
-            self._compare(digest_arrays({name: arrays[name]}), digest, id, f"array {name}", file)
+        for name, line in described.items():
+            array, file = arrays[name], PARTS if name.startswith(VERDICTS) else ARRAYS
+            again = [array.dtype.name, list(array.shape), digest_arrays({name: array})]
+            self._compare(again, line, id, f"array {name}", file)
         return {name: arrays[name] for name in described}
 
     @unless_replaced
@@ -124,7 +125,7 @@ class Pack:
         kept = self._line(id)["weights"]
         if stem not in kept:
             raise PackError(
-                f"Run {id} in {self.folder} kept no weights {quote(stem)}; it has {', '.join(kept) or 'none'}."
+                f"Run {id} in {self.folder} kept no weights {quote(stem)}; it has {join_names(kept) or 'none'}."
             )
         file = f"{WEIGHTS}/{id}.safetensors"
         found = read_tensors(self.folder / file, None, f"{stem}/")
@@ -156,8 +157,8 @@ class Pack:
             raise PackError(f"There is no run {id} in {self.folder}.")
         return self.lines[id]
 
-    def _compare(self, digest: str, recorded: str, id: str, what: str, file: str) -> None:
-        if digest != recorded:
+    def _compare(self, again: Any, recorded: Any, id: str, what: str, file: str) -> None:
+        if again != recorded:
             raise PackError(f"{self.folder / file}: {what} of run {id} is not what was recorded.")
 
     @cached_property
@@ -195,8 +196,8 @@ def _length(columns: dict[str, tuple[str, list[int]]]) -> int:
 def read_header(path: Path | str, text: str) -> dict[str, Any]:
     """Return what the first line of an index says: format, version, study and number of runs."""
     try:
-        header = json.loads(text)
-        version = header["version"] if header["format"] == FORMAT else None
+        header = json.loads(text[: MAX_LINE + 1])
+        version = header["version"] if header["format"] == FORMAT and abs(header["version"]) < 1e9 else None
     except (ValueError, LookupError, TypeError, RecursionError):
         version = None
     if type(version) is not int:

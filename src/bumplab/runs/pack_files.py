@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from bumplab.common.files import disk_errors, is_file
-from bumplab.runs.records import PackError, ReplacedError
+from bumplab.runs.records import DTYPES, PackError, ReplacedError
 
 INDEX, CURVES, PARTS, ARRAYS, WEIGHTS = (
     "runs.jsonl", "curves.parquet", "verdicts.parquet", "embeddings.safetensors", "weights",
@@ -82,7 +82,10 @@ def read_tensors(path: Path, names: list[str] | None, prefix: str = "") -> dict[
     try:
         with safe_open(path, framework="numpy") as file:
             names = [name for name in file.keys() if name.startswith(prefix)] if names is None else names  # noqa: SIM118
-            return {name: file.get_tensor(name) for name in names}
+            tensors = {name: file.get_tensor(name) for name in names}
+        if {array.dtype.name for array in tensors.values()} - DTYPES:
+            raise TypeError
+        return tensors
     except FileNotFoundError:
         raise PackError(f"{path} is missing; {REMEDY}.") from None
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, join_names
 from bumplab.common.files import disk_errors
 from bumplab.runs.families import make_run
 from bumplab.runs.fingerprints import differences
@@ -104,7 +104,7 @@ class PackStore:
             if different := differences(holders[0].lines[id], other.lines[id]):
                 raise PackError(
                     f"Run {id} is not the same in {holders[0].folder} and in {other.folder}: they differ in "
-                    f"{', '.join(different)}; keep one of the two."
+                    f"{join_names(different)}; keep one of the two."
                 )
         if not holders:
             self._refuse(id)

@@ -167,7 +167,7 @@ def _named(read: Callable) -> Callable:
             raise PackError(f"{self.path} is missing; take it from the repository again.") from None
         except PackError:
             raise
-        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError):
+        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError):
             raise PackError(f"{self.path} is damaged; take it from the repository again.") from None
 
     return wrapped

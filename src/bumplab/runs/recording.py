@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bumplab.common.errors import BumplabError, quote
+from bumplab.common.parsing import flatten
 from bumplab.runs.executor import Outcome, num_workers, run_tasks
 from bumplab.runs.families import family_of
 from bumplab.runs.file_store import FileStore
@@ -141,12 +142,9 @@ def compare_indices(then: Sequence[dict], now: Sequence[dict]) -> list[str]:
     changes = [f"- {id}" for id in sorted(before.keys() - after.keys())]
     changes += [f"+ {id}" for id in sorted(after.keys() - before.keys())]
     for id in sorted(before.keys() & after.keys()):
-        was, now_is = before[id]["scalars"], after[id]["scalars"]
+        was, now_is = (flatten(lines[id]["scalars"]) for lines in (before, after))
         moved = [
-            f"{part}.{name} {was[part][name]} -> {value}"
-            for part, values in now_is.items()
-            for name, value in values.items()
-            if was.get(part, {}).get(name) not in (value, None)
+            f"{name} {was[name]} -> {value}" for name, value in now_is.items() if was.get(name) not in (value, None)
         ]
         others = [
             kind

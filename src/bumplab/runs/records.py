@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.common.errors import BumplabError, quote
+from bumplab.common.errors import BumplabError, printable, quote
 
 VERDICTS, EMBEDDINGS = "verdicts", "embeddings"
 #: What an array may hold.
@@ -29,10 +29,15 @@ _ID = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]{0,99}")
 _PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,299}")
 _DEPTH = 16
+#: Characters with which a sentence says where in a record something lies.
+_PLACE = 200
 
 
 class StoreError(BumplabError):
-    """A run in a store is missing, damaged, foreign or of other settings."""
+    """A run in a store is missing, damaged, foreign or of other settings; in its sentence nothing is not printable."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(printable(sentence))
 
 
 class PackError(StoreError):
@@ -94,13 +99,7 @@ class Record:
             if type(getattr(self, name)) is not dict:
                 raise BumplabError(f"{where}: {name} is a dict, got {type(getattr(self, name)).__name__}.")
         check_facts(self.id, self.trainer, self.settings, self.scalars, self.provenance)
-        for name, rows in self.curves.items():
-            check_name(name, f"{where}: curve")
-            if type(rows) is not list:
-                raise BumplabError(f"{where}: curve {name} is a list of rows, got {type(rows).__name__}.")
-            for number, row in enumerate(rows):
-                for _ in leaves(row, f"{where}: curve {name}, row {number}"):
-                    pass
+        check_curves(self.curves, where)
         lengths: dict[str, int] = {}
         for name, array in self.arrays.items():
             kind, part, column = split_name(name, where)
@@ -143,6 +142,22 @@ def check_facts(id: str, trainer: int, settings: dict, scalars: dict, provenance
             pass
 
 
+def check_curves(curves: dict[str, list], where: str) -> None:
+    """Raise unless these can be the curves of a :class:`Record`.
+
+    Examples
+    --------
+    >>> check_curves({"loss": [[50, 0.1]]}, "Run 0123456789ab")
+    """
+    for name, rows in curves.items():
+        check_name(name, f"{where}: curve")
+        if type(rows) is not list:
+            raise BumplabError(f"{where}: curve {name} is a list of rows, got {type(rows).__name__}.")
+        for number, row in enumerate(rows):
+            for _ in leaves(row, f"{where}: curve {name}, row {number}"):
+                pass
+
+
 def leaves(
     row: Any, where: str, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], int | float]]:
@@ -170,7 +185,7 @@ def leaves(
                 raise BumplabError(f"{where}: a list within a row holds numbers, got {quote(value)}.")
             yield from leaves(value, where, (number,))
     else:
-        place = "/".join(map(str, path)) or "a row"
+        place = "/".join(map(str, path))[:_PLACE] or "a row"
         raise BumplabError(
             f"{where}: {place} is an int of 64 bits, a float, or a dict of these that is not empty (in place of the "
             f"row also a list), got {type(row).__name__} {quote(row)}."
@@ -215,11 +230,22 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
         raise BumplabError(f"{where} is nested deeper than {_DEPTH} levels.")
     if type(value) is dict:
         for name, inner in value.items():
-            if type(name) is not str or len(name) > 100:
+            if type(name) is not str or len(name) > 100 or not _is_text(name):
                 raise BumplabError(f"{where}: a name is text of at most 100 characters, got {quote(name)}.")
-            _check_json(inner, f"{where}.{name}", depth + 1)
+            _check_json(inner, f"{where}.{name}" if len(where) < _PLACE else where, depth + 1)
     elif type(value) is list:
         for inner in value:
             _check_json(inner, where, depth + 1)
+    elif type(value) is str and not _is_text(value):
+        raise BumplabError(f"{where} holds {quote(value)}, which is no text that can be encoded.")
     elif not (value is None or type(value) in (str, bool, float) or (type(value) is int and abs(value) < 2**63)):
         raise BumplabError(f"{where} holds {quote(value)}, a {type(value).__name__}, which JSON would not give back.")
+
+
+def _is_text(text: str) -> bool:
+    """Return whether a text can be encoded: JSON may hold halves of characters, which nothing can print or write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

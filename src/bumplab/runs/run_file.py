@@ -28,7 +28,7 @@ from bumplab.common.files import disk_errors, is_file
 from bumplab.runs.families import make_run
 from bumplab.runs.fingerprints import describe_record
 from bumplab.runs.lines import read_run_line
-from bumplab.runs.records import Record, ReplacedError, StoreError
+from bumplab.runs.records import DTYPES, Record, ReplacedError, StoreError, check_curves
 from bumplab.runs.run import FINAL_WEIGHTS, Run, kept_in_line
 
 SUFFIX = ".safetensors"
@@ -75,7 +75,7 @@ def read_run(path: Path) -> Run:
         run = make_run(line, RunFile(path, line, text))
     except BumplabError as error:
         raise StoreError(f"{path}: {error}") from None
-    if run.id != path.name.removesuffix(SUFFIX):
+    if {run.id} != {line["id"], path.name.removesuffix(SUFFIX)}:
         raise StoreError(f"{path} holds the settings of run {run.id}, for which it is not called; {_REMEDY}.")
     return run
 
@@ -99,14 +99,19 @@ class RunFile:
             curves = json.loads(_head(file)[1])
             described = {name: [len(rows), digest_json(rows)] for name, rows in curves.items()}
             self._compare(described, self.line["curves"], "curves")
-            return curves
+        try:
+            check_curves(curves, f"Run {self.line['id']}")
+        except BumplabError as error:
+            raise StoreError(f"{self.path}: {error}") from None
+        return curves
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by their full names."""
         with self._open() as file:
             arrays = {name: file.get_tensor(_ARRAYS + name) for name in self.line["arrays"]}
-            for name, (_, _, digest) in self.line["arrays"].items():
-                self._compare(digest_arrays({name: arrays[name]}), digest, f"array {name}")
+            for name, array in arrays.items():
+                described = [array.dtype.name, list(array.shape), digest_arrays({name: array})]
+                self._compare(described, self.line["arrays"][name], f"array {name}")
             return arrays
 
     def weights(self, stem: str) -> dict[str, np.ndarray]:
@@ -119,6 +124,7 @@ class RunFile:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
             self._compare(digest_arrays(weights), self.line["weights"][stem], f"weights {stem}")
+            self._compare({array.dtype.name for array in weights.values()} - DTYPES, set(), f"weights {stem}")
             return weights
 
     def check(self) -> None:

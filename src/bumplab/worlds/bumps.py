@@ -100,6 +100,9 @@ class BumpWorld(FrozenConfig):
             raise BumplabError("BumpWorld: a periodic world has no margin; set margin to 0 or periodic to false.")
         if self.periodic and any(abs(self.size / d - round(self.size / d)) > 1e-6 for d in self.spacing):
             raise BumplabError(f"BumpWorld: in a periodic world the spacing must divide the size {self.size}.")
+        longest = max(len(str(region)) for region in (self.held_out, self.subsample_region))
+        if longest > 1000:  # each of its shapes is laid over the whole lattice
+            raise BumplabError(f"BumpWorld: a region is written in at most 1,000 characters, got {longest:,}.")
         if not self._conditions[1].any():
             cause = f"held_out {quote(str(self.held_out or 'nothing'))} and fraction {self.fraction:g}"
             raise BumplabError(f"BumpWorld: nothing is left to train on with {cause}.")
@@ -113,7 +116,8 @@ class BumpWorld(FrozenConfig):
     @property
     def _conditions(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The lattice and which of it training sees, shared by all worlds that agree in them: not to be changed."""
-        return _lattice_and_mask(
+        number = self.extent / self.spacing[0] * (self.extent / self.spacing[1])
+        return (_lattice_and_mask if number < 1_000_000 else _large_lattice_and_mask)(
             self.extent, self.spacing, self.held_out, self.fraction, self.subsample_region, self.subsample_seed
         )
 
@@ -269,3 +273,7 @@ def _lattice_and_mask(
         order = torch.from_numpy(np.random.default_rng(subsample_seed).permutation(len(rows)))
         seen[rows[order[round(fraction * len(rows)) :]]] = False
     return mu, seen
+
+
+#: Lattices of up to 10 million conditions take 90 MB each: a list of runs must not keep them all.
+_large_lattice_and_mask = functools.lru_cache(maxsize=2)(_lattice_and_mask.__wrapped__)
