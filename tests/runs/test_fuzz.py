@@ -11,6 +11,8 @@ import shutil
 from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from fuzzing import VALUES, change, draw_bytes, draw_header, seal_text, to_text, within
@@ -21,10 +23,14 @@ from safetensors.numpy import load_file, save_file
 from bumplab.cli.app import main
 from bumplab.common.digests import digest_arrays, digest_json
 from bumplab.common.errors import BumplabError
+from bumplab.common.files import book_folder
 from bumplab.common.run_settings import RunSettings
 from bumplab.runs import families
 from bumplab.runs.families import Family, family_of, provenance, register_family
 from bumplab.runs.file_store import FileStore
+from bumplab.runs.pack import read_pack
+from bumplab.runs.pack_store import PackStore
+from bumplab.runs.packing import merge, write_pack
 from bumplab.runs.records import Record
 from bumplab.runs.run_file import run_bytes
 from bumplab.runs.store import find, load_or_train, verify
@@ -378,3 +384,182 @@ def assert_as_written(path, record):
     assert bits(arrays | weights) == bits(tensors)
     for name, (dtype, shape, _) in line["arrays"].items():
         assert (dtype, tuple(shape)) == bits(record.arrays)[name][:2]
+
+
+# ---------------------------------------------------------------- packs
+
+#: Recorded runs of every kind without weights: history alone; verdicts; verdicts and an embedding.
+RECORDED = ("03109b4d0c12", "1fff5d3b0cd6", "17fbc71ec436")
+TABLES = ("curves.parquet", "verdicts.parquet")
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory, files):
+    """Return a folder of two packs, what each of its runs answers, and what it holds."""
+    folder, loose = tmp_path_factory.mktemp("packs"), tmp_path_factory.mktemp("loose")
+    records = [PackStore(book_folder() / "runs").get(id).record() for id in RECORDED]
+    for name in ("all0", "half1", "first2", "none3", "toy0"):
+        path = loose / f"{files[name][0]}.safetensors"
+        path.write_bytes(files[name][1])
+        records.append(FileStore(loose).get(path.stem).record())
+    write_pack(folder / "study", "study", records)
+    write_pack(folder / "other", "other", [toy(1)])
+    store = PackStore(folder)
+    assert {kind for id in store.ids() for kind in store.get(id).kept} >= {
+        "history",
+        "verdicts",
+        "embeddings",
+        "weights",
+    }
+    return folder, {id: (answers(store.get(id)), content(store.get(id).record())) for id in store.ids()}
+
+
+def draw_index(data, path):
+    """Edit, double, cut or reorder lines of an index; return the ids of runs whose line was sealed again, or None.
+
+    None where it was sealed again in such a way that it may be of any run.
+    """
+    lines = path.read_text().split("\n")
+    number = data.draw(st.integers(0, len(lines) - 2), label="line")
+    kind = data.draw(st.sampled_from(["edit"] * 4 + ["double", "drop", "swap", "cut", "text"]), label="kind")
+    sealed = set()
+    if kind == "edit":
+        line = json.loads(lines[number])
+        line.pop("sha256")
+        before = line.get("id")
+        line = change(data, line, "line")
+        if data.draw(st.booleans(), label="sealed"):
+            lines[number] = seal_text(to_text(line))
+            after = line.get("id") if isinstance(line, dict) else None
+            sealed = {id for id in (before, after) if isinstance(id, str)}
+        else:
+            lines[number] = to_text(line)
+    elif kind == "double":
+        lines.insert(data.draw(st.integers(0, len(lines))), lines[number])
+    elif kind == "drop":
+        del lines[number]
+    elif kind == "swap":
+        other = data.draw(st.integers(0, len(lines) - 1))
+        lines[number], lines[other] = lines[other], lines[number]
+    elif kind == "cut":
+        lines[number] = lines[number][: data.draw(st.integers(0, 300))]
+    else:
+        lines[number] = to_text(data.draw(VALUES))
+    path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+    return sealed
+
+
+def draw_table(data, path):
+    """Edit a table with pyarrow: numbers, types, rows, columns, nulls, order, groups, compression, what it says."""
+    table = pq.read_table(path)
+    name = data.draw(st.sampled_from(table.column_names), label="column")
+    place, column = table.column_names.index(name), table[name]
+    kinds = "number null type nested drop more rename order shorter longer astray owner written twice".split()
+    kind = data.draw(st.sampled_from(kinds), label="table")
+    row = data.draw(st.integers(0, len(table) - 1), label="row")
+    values = column.to_pylist()
+    options = {}
+    if kind in ("number", "null"):
+        values[row] = None if kind == "null" else values[row + 1 - len(table)]
+        table = table.set_column(place, name, pa.array(values, column.type))
+    elif kind == "type":
+        kinds = [pa.string(), pa.binary(), pa.float32(), pa.int8(), pa.bool_(), pa.large_string(), pa.timestamp("s")]
+        try:
+            table = table.set_column(place, name, column.cast(data.draw(st.sampled_from(kinds)), safe=False))
+        except pa.ArrowException:
+            table = table.set_column(place, name, pa.nulls(len(table)))
+    elif kind == "nested":
+        table = table.set_column(place, name, pa.array([[value] for value in values]))
+    elif kind == "drop":
+        table = table.drop_columns([name])
+    elif kind == "more":
+        more = data.draw(
+            st.sampled_from(["loss/1/a", "loss/x", "accuracy", "more", "/" * 99, "accuracy/seen/joint/a/b"])
+        )
+        table = table.append_column(more, pa.array(range(len(table))))
+    elif kind == "rename":
+        names = data.draw(st.sampled_from(table.column_names)), data.draw(st.text(max_size=3))
+        table = table.rename_columns([*table.column_names[:place], data.draw(st.sampled_from(names)),
+                                      *table.column_names[place + 1 :]])  # fmt: skip
+    elif kind == "order":
+        table = table.take([*range(row, len(table)), *range(row)])
+    elif kind == "shorter":
+        table = table.slice(row)
+    elif kind == "longer":
+        table = pa.concat_tables([table, table.slice(row)])
+    elif kind == "astray":
+        table = table.take([row, *range(1, len(table))])
+    elif kind == "owner":
+        table = table.set_column(0, "id", pa.array([values[row] if place == 0 else "0123456789ab"] * len(table)))
+    elif kind == "written":
+        options = {"compression": "snappy", "row_group_size": data.draw(st.sampled_from([1 + row, 7, 10**6]))}
+        table = table.replace_schema_metadata({"more": "x" * 1000})
+    else:
+        table = table.append_column(name, column)
+    pq.write_table(table, path, **options)
+
+
+def draw_pack(data, folder, other):
+    """Do something to one file of a pack; return the ids of runs whose line was sealed again."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    index = folder / "runs.jsonl"
+    path = data.draw(st.sampled_from([*paths, index, index, *(folder / name for name in TABLES)]), label="file")
+    kind = data.draw(st.sampled_from(["contents"] * 6 + ["bytes", "bytes", "place", "away"]), label="as")
+    if kind == "place":
+        good = other / "good"
+        shutil.copy(path, good)
+        draw_place(data, path, good)
+    elif kind == "away":
+        path.unlink()
+    elif kind == "bytes":
+        path.write_bytes(draw_bytes(data, path.read_bytes(), data.draw(st.sampled_from(paths)).read_bytes()))
+    elif path == index:
+        return draw_index(data, path)
+    elif path.suffix == ".parquet":
+        draw_table(data, path)
+    elif data.draw(st.booleans(), label="header"):
+        path.write_bytes(draw_header(data, path.read_bytes()))
+    else:
+        save_file({name: np.ascontiguousarray(a) for name, a in draw_tensors(data, load_file(path)).items()}, path)
+    return set()
+
+
+@FUZZ
+@given(st.data())
+def test_whatever_is_in_a_pack(surroundings, packs, data):
+    recorded, cache = map(emptied, surroundings)
+    folder, originals = packs
+    shutil.copytree(folder, recorded, dirs_exist_ok=True)
+    sealed = draw_pack(data, recorded / "study", cache)
+    store = PackStore(recorded)
+    with within(SECONDS):
+        code, seen = call("list")
+        refused = {id for id in originals if isinstance(get(store, id), str)}
+        assert code == bool(store.problems() or refused & set(store.ids()))
+        assert_neighbours(store, {toy(1).id: originals[toy(1).id][1]}, seen)
+        for error in store.problems():
+            one_sentence(error)
+        bad = False
+        for id in store.ids():
+            run = get(store, id)
+            if isinstance(run, str):
+                bad = True
+                continue
+            assert f"  {id}  " in seen
+            found, proof = answers(run, whole=id in sealed), verify(store, id)
+            bad |= proof.verdict == "refuted"
+            assert not is_refusal(found["check"]) or proof.verdict == "refuted"
+            if proof.verdict == "proved":
+                assert_follows(run.scalars, run.arrays)
+            for question, answer in found.items() if id not in sealed else ():
+                assert is_refusal(answer) or answer == originals[id][0][question] or question == "kept", question
+            event(f"{'sealed again' if id in sealed else 'not sealed'}: {proof.verdict}")
+        assert bool(store.problems()) or bad == call("verify")[0]
+        try:
+            merged = write_pack(cache / "new", "new", merge(read_pack(recorded / "study")))
+            for id in set(merged.ids()) - sealed:
+                assert content(merged.record(id)) == originals[id][1]
+            event("written again")
+        except BumplabError as error:
+            one_sentence(error)
+            event("not written again")

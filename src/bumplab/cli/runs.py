@@ -119,7 +119,7 @@ def diff_runs(revision: str) -> None:
     if len(revision) > 200 or not revision.isprintable():
         raise BumplabError(f"There is no revision {quote(revision)}: give a commit, branch or tag of git.")
     folder = recorded_folder()
-    names = _git(folder, "ls-tree", "-r", "--name-only", "--end-of-options", revision, "--", ".").splitlines()
+    names = _git(folder, "ls-tree", "-r", "-z", "--name-only", "--end-of-options", revision, "--", ".").split("\0")
     then = []
     for name in names:
         if Path(name).name == INDEX:
@@ -175,7 +175,7 @@ def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) ->
 def _git(folder: Path, *words: str) -> str:
     """Return what git prints when it is called in a folder."""
     try:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, errors="replace", check=True).stdout
     except (FileNotFoundError, NotADirectoryError):
         raise BumplabError(f"There is no git here, or no folder {folder}: runs diff needs a clone.") from None
     except ValueError:

@@ -46,6 +46,8 @@ from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_
 
 FORMAT, VERSION = "bumplab pack", 1
 _HEADER = {"format": str, "version": int, "study": str, "runs": int}
+#: Of an index: 50,000 runs of today's length.
+_MOST_BYTES, _MOST_LINES = 2**27, 100_000
 _LIKE_A_LINE = re.compile(r'\{"id":"([0-9a-f]{12})",')
 
 
@@ -128,6 +130,8 @@ class Pack:
                 f"Run {id} in {self.folder} kept no weights {quote(stem)}; it has {join_names(kept) or 'none'}."
             )
         file = f"{WEIGHTS}/{id}.safetensors"
+        if (self.folder / WEIGHTS).is_symlink():
+            raise PackError(f"{self.folder / WEIGHTS} is a link, which no folder of a pack is.")
         found = read_tensors(self.folder / file, None, f"{stem}/")
         parameters = {name.partition("/")[2]: array for name, array in found.items()}
         self._compare(digest_arrays(parameters), kept[stem], id, f"weights {stem}", file)
@@ -225,9 +229,12 @@ def read_pack(folder: Path) -> Pack:
     if not is_file(path):
         raise PackError(f"{folder} is not a pack of runs: it has no {INDEX}.")
     with disk_errors(path, "read", "take it from the repository again", PackError):
-        stamp, content = stamp_of(path), path.read_bytes()
+        with open(path, "rb") as file:
+            stamp, content = stamp_of(path), file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise PackError(f"{path} is longer than the {_MOST_BYTES:,} bytes that an index may have.")
     try:
-        texts = content.decode("ascii").split("\n")
+        texts = content.decode("ascii").split("\n", _MOST_LINES)
     except UnicodeDecodeError:
         raise PackError(f"{path} is no text; take it from the repository again.") from None
     return parse_index(path, texts, stamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,7 +46,7 @@ class PackedRun:
     @property
     def kept(self) -> frozenset[str]:
         """What is there, see :class:`bumplab.runs.run.Source`."""
-        return kept_in_line(self.line if self._weights_file.exists() else {**self.line, "weights": {}})
+        return kept_in_line(self.line if os.path.lexists(self._weights_file) else {**self.line, "weights": {}})
 
     def curves(self) -> dict[str, list]:
         """Return the curves by their names."""
@@ -60,7 +61,7 @@ class PackedRun:
         if stem not in self.line["weights"]:
             what = "its weights" if stem == FINAL_WEIGHTS else stem
             raise StoreError(f"Run {self.run_id} was recorded without {what}; retrain=True trains it again.")
-        if not self._weights_file.exists():
+        if not os.path.lexists(self._weights_file):
             raise StoreError(
                 f"The weights of run {self.run_id} are not in this installation: they lie in book/runs/"
                 f"{self.path.name}/{WEIGHTS} of a clone of the repository; retrain=True trains it again."
@@ -124,10 +125,11 @@ class PackStore:
         for _, pack in self._read():
             if isinstance(pack, StoreError):
                 raise pack
+            named = set(pack.refusals.values())
             if id in pack.refusals:
                 raise pack.refusals[id]
             for problem in pack.problems:
-                if problem not in pack.refusals.values():
+                if problem not in named:
                     raise problem
 
     def packs(self) -> list[Pack]:
@@ -149,6 +151,8 @@ class PackStore:
             return
         for folder in folders:
             try:
+                if folder.is_symlink():
+                    raise PackError(f"{folder} is a link, which no folder of recorded runs is.")
                 try:
                     status = (folder / INDEX).stat()
                 except OSError:
@@ -174,7 +178,7 @@ def study_folders(folder: Path) -> list[Path]:
         for path in folder.iterdir():
             if path.name.startswith(".") and path.name.endswith(".old"):
                 found.add(path.with_name(path.name[1:].removesuffix(".old")))
-            elif not path.name.startswith(".") and any((path / name).exists() for name in _FILES):
+            elif not path.name.startswith(".") and any(os.path.lexists(path / name) for name in _FILES):
                 found.add(path)
     return sorted(found)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from bumplab.common.digests import seal
+from bumplab.common.digests import MAX_LINE, seal
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.files import disk_errors, remove, sync
+from bumplab.common.files import disk_errors, is_file, remove, sync
 from bumplab.common.locks import hold_lock
 from bumplab.runs.fingerprints import describe_record, unite
 from bumplab.runs.pack import FORMAT, VERSION, Pack, read_header, read_pack
@@ -117,8 +117,10 @@ def _check_replaceable(folder: Path, study: str) -> None:
             f"{folder} holds {', '.join(sorted(foreign))}, which is no part of a pack; nothing was written."
         )
     try:
+        if not is_file(folder / INDEX):  # a pipe would be waited for
+            raise FileNotFoundError
         with open(folder / INDEX, encoding="ascii") as file:
-            header = read_header(folder / INDEX, file.readline().rstrip("\n"))
+            header = read_header(folder / INDEX, file.readline(MAX_LINE).rstrip("\n"))
     except (OSError, UnicodeDecodeError):
         raise PackError(f"{folder} is not empty and not a pack of runs; nothing was written.") from None
     if header["study"] != study:

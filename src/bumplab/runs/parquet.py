@@ -24,6 +24,9 @@ ROWS_PER_GROUP = 8192
 #: Measured on 1,012 runs with 1.3 million verdicts: levels above 9 gain less than 2 %.
 COMPRESSION = {"compression": "zstd", "compression_level": 9}
 _GROUPS_IN_MEMORY = 32
+#: Rows of a file, and entries of a row group, that are read: a file of a few kB can decode to billions.
+_MOST_ROWS, _MOST_ENTRIES, _MOST_LEVELS = 2**26, 2**26, 20
+_TYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 halffloat float double".split())
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,9 @@ class Table:
             raise FileNotFoundError
         with disk_errors(path, "read", "take it from the repository again", PackError):
             open(path, "rb").close()  # pyarrow's message is the same as for a damaged one
-        self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        keys = ["id", key]  # as dictionaries: a row that names a long text takes four bytes
+        self._file = pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=keys)
+        self._check_layout(keys)
         metadata = self._file.metadata
         lengths = self._lengths() if lengths is None else lengths
         if metadata.num_rows != sum(lengths.values()):
@@ -214,12 +219,28 @@ class Table:
         rows = self._rows(id, name, count)
         return {column: verdict_array(rows, column, *kind) for column, kind in columns.items()}
 
+    def _check_layout(self, keys: list[str]) -> None:
+        """Raise unless the file has columns such as :func:`write_table` makes, and a bearable number of rows."""
+        metadata, schema = self._file.metadata, self._file.schema_arrow
+        kinds = {field.name: str(field.type) for field in schema}
+        texts = all(str(getattr(schema.field(name).type, "value_type", "")) == "string" for name in keys)
+        numbers = all(kind in _TYPES for name, kind in kinds.items() if name not in keys)
+        levels = max(name.count("/") for name in kinds)
+        rows = max((metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)), default=0)
+        if not texts or not numbers or levels > _MOST_LEVELS or len(kinds) != len(schema):
+            raise PackError(f"{self.path} has other columns than a pack has; take it from the repository again.")
+        if metadata.num_rows > _MOST_ROWS or rows * len(kinds) > _MOST_ENTRIES:
+            raise PackError(f"{self.path} has {metadata.num_rows:,} rows, more than are read at a time.")
+
     def _lengths(self) -> dict[tuple[str, str], int]:
         """Return the rows of each block as the file has them."""
         lengths: dict[tuple[str, str], int] = {}
-        columns = self._file.read(["id", self._key], use_threads=False)
-        for block in zip(*(columns[name].to_pylist() for name in ("id", self._key)), strict=True):
-            lengths[block] = lengths.get(block, 0) + 1
+        for number in range(self._file.metadata.num_row_groups):
+            columns = self._file.read_row_group(number, ["id", self._key], use_threads=False)
+            blocks = columns.group_by(["id", self._key], use_threads=False).aggregate([([], "count_all")])
+            for row in blocks.to_pylist():
+                block = row["id"], row[self._key]
+                lengths[block] = lengths.get(block, 0) + row["count_all"]
         return lengths
 
     def _rows(self, id: str, name: str, count: int) -> pa.Table:
@@ -229,7 +250,7 @@ class Table:
         last = int(np.searchsorted(self._ends, stop, side="left"))
         begin = int(self._ends[first - 1]) if first else 0
         whole = pa.concat_tables([self._group(number) for number in range(first, last + 1)])
-        rows = whole.slice(start - begin, stop - start)
+        rows = whole.slice(start - begin, stop - start).unify_dictionaries()
         if rows["id"].unique().to_pylist() != [id] or rows[self._key].unique().to_pylist() != [name]:
             raise PackError(f"{self.path} holds other rows than {name} of run {id} where its runs.jsonl has them.")
         return rows

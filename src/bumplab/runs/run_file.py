@@ -24,10 +24,11 @@ from safetensors.numpy import save
 
 from bumplab.common.digests import digest_arrays, digest_json, seal
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.files import disk_errors, is_file
+from bumplab.common.files import is_file
 from bumplab.runs.families import make_run
 from bumplab.runs.fingerprints import describe_record
 from bumplab.runs.lines import read_run_line
+from bumplab.runs.pack_files import check_head
 from bumplab.runs.records import DTYPES, Record, ReplacedError, StoreError, check_curves
 from bumplab.runs.run import FINAL_WEIGHTS, Run, kept_in_line
 
@@ -164,8 +165,7 @@ def _open(path: Path) -> Iterator[Any]:
     if not is_file(path):
         there = path.exists() or path.is_symlink()
         raise StoreError(f"{path} is {'no regular file, as the file of a run is' if there else 'missing'}.")
-    with disk_errors(path, "read", _REMEDY, StoreError):
-        open(path, "rb").close()  # what safetensors says of a file that cannot be opened names no cause
+    check_head(path, _REMEDY, StoreError)
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
