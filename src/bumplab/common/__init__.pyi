@@ -12,7 +12,13 @@ from .digests import (
     seal as seal,
     unseal as unseal,
 )
-from .errors import BumplabError as BumplabError, quote as quote, shorten as shorten
+from .errors import (
+    BumplabError as BumplabError,
+    join_names as join_names,
+    printable as printable,
+    quote as quote,
+    shorten as shorten,
+)
 from .exits import FAILED as FAILED, INTERRUPTED as INTERRUPTED, MISTAKE as MISTAKE, exit_code as exit_code
 from .files import (
     atomic_write as atomic_write,
@@ -20,6 +26,7 @@ from .files import (
     check_writable as check_writable,
     disk_errors as disk_errors,
     is_file as is_file,
+    make_folder as make_folder,
     read_text as read_text,
     refusal as refusal,
     remove as remove,
@@ -27,7 +34,7 @@ from .files import (
     write_file as write_file,
 )
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
-from .locks import hold_lock as hold_lock
+from .locks import hold_lock as hold_lock, holder_path as holder_path
 from .parsing import (
     MAX_DEPTH as MAX_DEPTH,
     MAX_TEXT as MAX_TEXT,

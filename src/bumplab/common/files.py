@@ -26,6 +26,9 @@ _REMEDIES = {
     errno.EEXIST: "move away what lies there, or {other}",
 }
 
+#: What file systems answer that bring no folder to the disk, such as some of those in a network.
+_NO_FOLDERS = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
+
 #: What Python says of a name that no file can have, before it asks the operating system.
 _NO_NAME = ("embedded null", "null character")
 
@@ -104,7 +107,7 @@ def atomic_write(path: Path, content: bytes | str) -> None:
     ...     print((Path(folder) / "new" / "note.txt").read_text())
     whole
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write_file(part, content)
@@ -117,6 +120,11 @@ def atomic_write(path: Path, content: bytes | str) -> None:
 def write_file(path: Path, content: bytes | str) -> None:
     """Write a file through to the disk, in the place of whatever lies there; a link there is not followed.
 
+    Raises
+    ------
+    OSError
+        If the disk refuses it; then nothing lies there.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -126,24 +134,53 @@ def write_file(path: Path, content: bytes | str) -> None:
     whole
     """
     path.unlink(missing_ok=True)
-    with open(path, "xb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+    file = open(path, "xb")  # noqa: SIM115
+    try:
+        with file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)  # half a file helps nobody, and takes room on a disk that is full
+        raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those that are missing on the way to it, so that they survive a power cut.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses it.
+
+    Examples
+    --------
+    >>> make_folder(Path("/"))
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:
     """Bring a file, or the names in a folder, to the disk, so that a rename survives a power cut.
 
+    Where a file system does that for no folder, this does nothing with one.
+
     Examples
     --------
     >>> sync(Path("/"))
     """
-    if os.name == "nt" and path.is_dir():
+    folder = path.is_dir()
+    if os.name == "nt" and folder:
         return  # Windows opens no folders
-    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    number = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(number)
+    except OSError as error:
+        if not folder or error.errno not in _NO_FOLDERS:
+            raise
     finally:
         os.close(number)
 

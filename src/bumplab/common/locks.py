@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.files import disk_errors, is_file, write_file
+from bumplab.common.files import disk_errors, is_file, make_folder, write_file
 
 #: Seconds until it is said that something is waited for, and between two looks at its holder.
 _PATIENCE = 0.5
@@ -77,10 +77,10 @@ def hold_lock(path: Path, what: str, timeout: float | None = None, other: str = 
     ['run.lock', 'run.lock.holder']
     """
     with disk_errors(path, "lock", other):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _refuse_other_kinds(path)
         lock = FileLock(path, **_OPTIONS)
-    holder = path.with_name(f"{path.name}.holder")
+    holder = holder_path(path)
     locked = _acquire(lock, path, holder, what, timeout, other)
     try:
         if locked:
@@ -92,6 +92,17 @@ def hold_lock(path: Path, what: str, timeout: float | None = None, other: str = 
                 holder.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 lock.release()
+
+
+def holder_path(path: Path) -> Path:
+    """Return where it says who holds a lock; a holder that was killed leaves it there for the next one to remove.
+
+    Examples
+    --------
+    >>> holder_path(Path("run.lock")).name
+    'run.lock.holder'
+    """
+    return path.with_name(f"{path.name}.holder")
 
 
 def _refuse_other_kinds(path: Path) -> None:

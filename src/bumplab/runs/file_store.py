@@ -15,14 +15,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import Timeout
 
-from bumplab.common.files import disk_errors, remove, sync, write_file
-from bumplab.common.locks import hold_lock
+from bumplab.common.errors import BumplabError
+from bumplab.common.files import disk_errors, is_file, make_folder, remove, sync, write_file
+from bumplab.common.locks import hold_lock, holder_path
 from bumplab.runs.records import Record, StoreError
 from bumplab.runs.run import Run
 from bumplab.runs.run_file import SUFFIX, read_run, run_bytes
@@ -63,7 +64,13 @@ class FileStore:
 
     def get(self, id: str) -> Run | None:
         """Return a run, or None; see :func:`bumplab.runs.run_file.read_run`."""
-        return read_run(self.path(id)) if os.path.lexists(self.path(id)) else None
+        path = self.path(id)
+        with disk_errors(path, "read", _ELSEWHERE, StoreError):  # a store that cannot be read may hold it
+            try:
+                path.lstat()
+            except FileNotFoundError:
+                return None
+        return read_run(path)
 
     def path(self, id: str) -> Path:
         """Return the path of a finished run."""
@@ -95,7 +102,7 @@ class FileStore:
         filelock.Timeout
             If somebody else holds it for longer than `timeout` seconds; without one, this waits and says for whom.
         """
-        with hold_lock(self.folder / f"{id}.lock", f"Run {id} is being trained", timeout, _ELSEWHERE):
+        with hold_lock(self._lock(id), f"Run {id} is being trained", timeout, _ELSEWHERE):
             yield
 
     def save(self, record: Record) -> Run:
@@ -118,15 +125,19 @@ class FileStore:
         Raises
         ------
         StoreError
-            If the disk refuses.
+            If the disk refuses, also to read it: whether it is a whole one is not known then.
         """
-        if not os.path.lexists(self._finished(id)):
+        finished = self._finished(id)
+        if not os.path.lexists(finished):
             return None
+        if is_file(finished):
+            with disk_errors(finished, "read", _ELSEWHERE, StoreError):
+                open(finished, "rb").close()
         try:
-            read_run(self._finished(id)).check()
+            read_run(finished).check()
         except StoreError:
             with self._writing(id):
-                remove(self._finished(id))
+                remove(finished)
             return None
         return self._commit(id)
 
@@ -144,17 +155,22 @@ class FileStore:
             remove(work)
         return read_run(self.path(id))
 
-    def tidy(self, id: str) -> None:
-        """Drop what a training that was cut off after its last moment has left, unless somebody is at it."""
-        work = self.work_folder(id)
-        if not os.path.lexists(work) or not os.path.lexists(self.path(id)):
+    def settle(self, id: str) -> None:
+        """Finish what a save that was cut off had begun, and drop what is left of it, unless somebody is at it.
+
+        Where the disk refuses that, all stays as it is. A checkpoint stays in any case.
+        """
+        work, lock = self.work_folder(id), self._lock(id)
+        if not os.path.lexists(work) and not os.path.lexists(holder_path(lock)):
             return
-        try:
-            with self.hold(id, timeout=0):
-                if work.is_symlink() or not any(work.glob(_CHECKPOINTS)) and not self._finished(id).exists():
-                    remove(work)
-        except (Timeout, StoreError, OSError):
+        if not os.path.lexists(self._finished(id)) and not os.path.lexists(self.path(id)):
             return
+        with suppress(Timeout, BumplabError, OSError), self.hold(id, timeout=0):
+            if not self.adopt(id) and (work.is_symlink() or not any(work.glob(_CHECKPOINTS))):
+                remove(work)
+
+    def _lock(self, id: str) -> Path:
+        return self.folder / f"{id}.lock"
 
     def _finished(self, id: str) -> Path:
         return self.work_folder(id) / f"{id}{SUFFIX}"
@@ -166,5 +182,5 @@ class FileStore:
         with disk_errors(work, "write to", _ELSEWHERE, StoreError):
             if work.is_symlink() or (work.exists() and not work.is_dir()):
                 remove(work)
-            work.mkdir(parents=True, exist_ok=True)
+            make_folder(work)
             yield

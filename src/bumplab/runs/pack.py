@@ -28,21 +28,23 @@ import numpy as np
 
 from bumplab.common.digests import MAX_LINE, digest_arrays, digest_json
 from bumplab.common.errors import join_names, quote
-from bumplab.common.files import disk_errors, is_file
+from bumplab.common.files import disk_errors
 from bumplab.runs.lines import read_line, read_run_line
 from bumplab.runs.pack_files import (
     ARRAYS,
     CURVES,
     INDEX,
     PARTS,
+    REMEDY,
     WEIGHTS,
-    old_folder,
+    find_index,
+    look_again,
     read_tensors,
     stamp_of,
     unless_replaced,
 )  # fmt: skip
 from bumplab.runs.parquet import Table
-from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
+from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, ReplacedError, split_name
 
 FORMAT, VERSION = "bumplab pack", 1
 _HEADER = {"format": str, "version": int, "study": str, "runs": int}
@@ -90,6 +92,11 @@ class Pack:
         """Raise the first problem, if there is any: what writes the pack again would lose what it cannot read."""
         for problem in self.problems:
             raise problem
+
+    def refuse_replaced(self) -> None:
+        """Raise :class:`~bumplab.runs.records.ReplacedError` if the index is another one than was read."""
+        if self.stamp and stamp_of(self.folder / INDEX) != self.stamp:
+            raise ReplacedError(f"{self.folder} was replaced while it was in use; load the run again.")
 
     @unless_replaced
     def curves(self, id: str) -> dict[str, list]:
@@ -194,9 +201,6 @@ def _length(columns: dict[str, tuple[str, list[int]]]) -> int:
     return next(iter(columns.values()))[1][0]
 
 
-# ---------------------------------------------------------------- the index
-
-
 def read_header(path: Path | str, text: str) -> dict[str, Any]:
     """Return what the first line of an index says: format, version, study and number of runs."""
     try:
@@ -211,6 +215,7 @@ def read_header(path: Path | str, text: str) -> dict[str, Any]:
     return read_line(text, f"{path}, line 1,", _HEADER, PackError)
 
 
+@look_again
 def read_pack(folder: Path) -> Pack:
     """Read the index of a pack; curves, arrays and weights are read when asked for.
 
@@ -223,14 +228,32 @@ def read_pack(folder: Path) -> Pack:
         If the folder holds no pack, one of a newer format, or one whose first line is damaged.
     """
     folder = Path(folder)
-    if not is_file(folder / INDEX) and is_file(old_folder(folder) / INDEX):
-        folder = old_folder(folder)
-    path = folder / INDEX
-    if not is_file(path):
+    path = find_index(folder)
+    if path is None:
         raise PackError(f"{folder} is not a pack of runs: it has no {INDEX}.")
-    with disk_errors(path, "read", "take it from the repository again", PackError):
-        with open(path, "rb") as file:
-            stamp, content = stamp_of(path), file.read(_MOST_BYTES + 1)
+    return read_index(path)
+
+
+def read_index(path: Path) -> Pack:
+    """Read the index at a path, see :func:`read_pack`.
+
+    Raises
+    ------
+    PackError
+        Also :class:`~bumplab.runs.records.ReplacedError`, if it has gone.
+
+    Examples
+    --------
+    >>> read_index(Path("/nowhere/runs.jsonl"))
+    Traceback (most recent call last):
+    bumplab.runs.records.ReplacedError: /nowhere was replaced while it was read; load the run again.
+    """
+    with disk_errors(path, "read", REMEDY, PackError):
+        try:
+            with open(path, "rb") as file:
+                stamp, content = stamp_of(file.fileno()), file.read(_MOST_BYTES + 1)
+        except FileNotFoundError:
+            raise ReplacedError(f"{path.parent} was replaced while it was read; load the run again.") from None
     if len(content) > _MOST_BYTES:
         raise PackError(f"{path} is longer than the {_MOST_BYTES:,} bytes that an index may have.")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -19,21 +20,26 @@ INDEX, CURVES, PARTS, ARRAYS, WEIGHTS = (
 MAX_HEAD = 2**25
 #: What to do about a pack that cannot be read.
 REMEDY = "take it from the repository again"
+#: How often it is looked for what others replace at the same moment.
+_LOOKS = 20
 
 
-def is_pack(folder: Path) -> bool:
-    """Return whether a folder holds the index of a pack, or did when the writing of its next one was cut off.
+def find_index(folder: Path) -> Path | None:
+    """Return the index of the pack that a folder holds, or held when the writing of its next one was cut off.
 
     Examples
     --------
-    >>> is_pack(Path("/nowhere"))
-    False
+    >>> find_index(Path("/nowhere"))
     """
-    return is_file(folder / INDEX) or is_file(old_folder(folder) / INDEX)
+    for _ in range(3):  # the one may come between looking for it and looking for the other
+        for place in (folder, old_folder(folder)):
+            if is_file(place / INDEX):
+                return place / INDEX
+    return None
 
 
-def stamp_of(path: Path) -> tuple:
-    """Return what changes when a file is replaced; empty where it is gone.
+def stamp_of(path: Path | int) -> tuple:
+    """Return what changes when a file, given by its path or number, is replaced; empty where it is gone.
 
     Examples
     --------
@@ -41,7 +47,7 @@ def stamp_of(path: Path) -> tuple:
     ()
     """
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return ()
     return status.st_ino, status.st_mtime_ns, status.st_size
@@ -66,8 +72,7 @@ def unless_replaced(read: Callable) -> Callable:
         try:
             return read(self, *args, **options)
         except PackError:
-            if self.stamp and stamp_of(self.folder / INDEX) != self.stamp:
-                raise ReplacedError(f"{self.folder} was replaced while it was in use; load the run again.") from None
+            self.refuse_replaced()
             raise
 
     return wrapped
@@ -82,6 +87,33 @@ def check_head(path: Path, remedy: str, kind: type[StoreError]) -> None:
         size = int.from_bytes(file.read(8), "little")
     if size > MAX_HEAD:
         raise kind(f"{path} is damaged: its head has {size:,} bytes, more than {MAX_HEAD:,}; {remedy}.")
+
+
+def look_again(read: Callable) -> Callable:
+    """Make a function begin anew where what it reads was replaced meanwhile; an error after so many times.
+
+    Examples
+    --------
+    >>> looks = iter([ReplacedError("The pack was replaced."), None])
+    >>> @look_again
+    ... def look():
+    ...     if error := next(looks):
+    ...         raise error
+    ...     return "the new one"
+    >>> look()
+    'the new one'
+    """
+
+    @wraps(read)
+    def wrapped(*args):
+        for _ in range(_LOOKS):
+            try:
+                return read(*args)
+            except ReplacedError as error:
+                reason = error
+        raise StoreError(f"{str(reason).partition(';')[0]}, and so {_LOOKS} times; try again.")
+
+    return wrapped
 
 
 def read_tensors(path: Path, names: list[str] | None, prefix: str = "") -> dict[str, np.ndarray]:

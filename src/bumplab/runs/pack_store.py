@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from bumplab.common.errors import BumplabError, join_names
 from bumplab.common.files import disk_errors
 from bumplab.runs.families import make_run
 from bumplab.runs.fingerprints import differences
-from bumplab.runs.pack import Pack, read_pack
-from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS
-from bumplab.runs.records import PackError, StoreError
+from bumplab.runs.pack import Pack, read_index, read_pack
+from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, REMEDY, WEIGHTS, find_index, look_again, stamp_of
+from bumplab.runs.records import PackError, ReplacedError, StoreError
 from bumplab.runs.run import FINAL_WEIGHTS, Run, kept_in_line
 
 _FILES = (INDEX, CURVES, PARTS, ARRAYS)
@@ -45,8 +45,8 @@ class PackedRun:
 
     @property
     def kept(self) -> frozenset[str]:
-        """What is there, see :class:`bumplab.runs.run.Source`."""
-        return kept_in_line(self.line if os.path.lexists(self._weights_file) else {**self.line, "weights": {}})
+        """What was there when the run was looked up, see :class:`bumplab.runs.run.Source`."""
+        return self._kept
 
     def curves(self) -> dict[str, list]:
         """Return the curves by their names."""
@@ -61,7 +61,7 @@ class PackedRun:
         if stem not in self.line["weights"]:
             what = "its weights" if stem == FINAL_WEIGHTS else stem
             raise StoreError(f"Run {self.run_id} was recorded without {what}; retrain=True trains it again.")
-        if not os.path.lexists(self._weights_file):
+        if not self._has_weights_file():
             raise StoreError(
                 f"The weights of run {self.run_id} are not in this installation: they lie in book/runs/"
                 f"{self.path.name}/{WEIGHTS} of a clone of the repository; retrain=True trains it again."
@@ -76,9 +76,15 @@ class PackedRun:
             if stem in self.kept:
                 self.pack.weights(self.run_id, stem)
 
-    @property
-    def _weights_file(self) -> Path:
-        return self.path / WEIGHTS / f"{self.run_id}.safetensors"
+    @cached_property
+    def _kept(self) -> frozenset[str]:
+        return kept_in_line(self.line if self._has_weights_file() else {**self.line, "weights": {}})
+
+    def _has_weights_file(self) -> bool:
+        there = os.path.lexists(self.path / WEIGHTS / f"{self.run_id}.safetensors")
+        if not there:
+            self.pack.refuse_replaced()
+        return there
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ class PackStore:
         """Return the ids of all runs, sorted."""
         return sorted({id for pack in self.packs() for id in pack.lines})
 
+    @look_again
     def get(self, id: str) -> Run | None:
         """Return a run, or None.
 
@@ -153,12 +160,7 @@ class PackStore:
             try:
                 if folder.is_symlink():
                     raise PackError(f"{folder} is a link, which no folder of recorded runs is.")
-                try:
-                    status = (folder / INDEX).stat()
-                except OSError:
-                    yield folder, read_pack(folder)
-                else:
-                    yield folder, _read_cached(folder, status.st_ino, status.st_mtime_ns, status.st_size)
+                yield folder, _read_folder(folder)
             except StoreError as error:
                 yield folder, error
 
@@ -174,15 +176,26 @@ def study_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = set()
-    with disk_errors(folder, "read", "take it from the repository again", PackError):
+    with disk_errors(folder, "read", REMEDY, PackError):
         for path in folder.iterdir():
             if path.name.startswith(".") and path.name.endswith(".old"):
                 found.add(path.with_name(path.name[1:].removesuffix(".old")))
-            elif not path.name.startswith(".") and any(os.path.lexists(path / name) for name in _FILES):
+            elif not path.name.startswith(".") and (
+                find_index(path) or any(os.path.lexists(path / name) for name in _FILES)
+            ):
                 found.add(path)
     return sorted(found)
 
 
+@look_again
+def _read_folder(folder: Path) -> Pack:
+    path = find_index(folder)
+    return _read_cached(path, stamp_of(path)) if path else read_pack(folder)
+
+
 @lru_cache(maxsize=256)
-def _read_cached(folder: Path, *stamp: int) -> Pack:
-    return read_pack(folder)
+def _read_cached(path: Path, stamp: tuple) -> Pack:
+    pack = read_index(path)
+    if pack.stamp != stamp:
+        raise ReplacedError(f"{path.parent} was replaced while it was read; load the run again.")
+    return pack

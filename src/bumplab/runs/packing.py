@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,9 +17,11 @@ from bumplab.common.files import disk_errors, is_file, remove, sync
 from bumplab.common.locks import hold_lock
 from bumplab.runs.fingerprints import describe_record, unite
 from bumplab.runs.pack import FORMAT, VERSION, Pack, read_header, read_pack
-from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS, old_folder
+from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS, find_index, old_folder
 from bumplab.runs.parquet import Block, curve_block, verdict_block, write_table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
+
+_ELSEWHERE = "use a clone of the repository that is yours"
 
 
 def write_pack(folder: Path, study: str, records: Iterable[Record]) -> Pack:
@@ -135,13 +138,16 @@ def tensor_bytes(arrays: dict[str, np.ndarray]) -> bytes:
 @contextmanager
 def hold_pack(folder: Path) -> Iterator[None]:
     """Keep others from writing a pack within a ``with`` block, after mending what a write that was cut off has left."""
-    with hold_lock(folder.with_name(f".{folder.name}.lock"), f"Study {folder.name} is being written"):
+    lock, what = folder.with_name(f".{folder.name}.lock"), f"Study {folder.name} is being written"
+    with hold_lock(lock, what, other=_ELSEWHERE):
         with _refusals(folder):
-            old = old_folder(folder)
-            if old.exists() and not folder.exists():
-                os.replace(old, folder)
-            for path in [old, *folder.parent.glob(f".{folder.name}.[0-9]*")]:
-                remove(path)
+            if find_index(folder) == old_folder(folder) / INDEX:
+                os.replace(old_folder(folder), folder)
+            _remove_old(folder)
+            staged = re.compile(rf"\.{re.escape(folder.name)}\.\d+")  # no glob: names may hold an asterisk
+            for path in folder.parent.iterdir():
+                if staged.fullmatch(path.name):
+                    remove(path)
         yield
 
 
@@ -161,7 +167,7 @@ def _staged_folder(folder: Path) -> Iterator[Path]:
                 sync(path)
             sync(part)
             if folder.exists():
-                remove(old)
+                _remove_old(folder)
                 os.replace(folder, old)
             try:
                 os.replace(part, folder)
@@ -170,11 +176,19 @@ def _staged_folder(folder: Path) -> Iterator[Path]:
                     os.replace(old, folder)
                 raise
             sync(folder.parent)
-            remove(old)
+            _remove_old(folder)
         finally:
             if part.exists():
                 remove(part)
 
 
+def _remove_old(folder: Path) -> None:
+    """Remove an old pack, the index first: who reads it sees at once that it is one no longer."""
+    old = old_folder(folder)
+    if old.is_dir() and not old.is_symlink():
+        (old / INDEX).unlink(missing_ok=True)
+    remove(old)
+
+
 def _refusals(folder: Path) -> AbstractContextManager[None]:
-    return disk_errors(folder, "write to", "use a clone of the repository that is yours", PackError)
+    return disk_errors(folder, "write to", _ELSEWHERE, PackError)

@@ -15,7 +15,7 @@ from bumplab.runs.executor import Outcome, num_workers, run_tasks
 from bumplab.runs.families import family_of
 from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack import Pack, read_pack
-from bumplab.runs.pack_files import is_pack
+from bumplab.runs.pack_files import find_index
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.packing import hold_pack, write_pack
 from bumplab.runs.records import VERDICTS, Record
@@ -104,7 +104,7 @@ def pack_runs(runs: Iterable[Run], study: str, replace: bool = False) -> Pack:
     records = [complete_record(run) for run in runs]
     fresh, folder = {record.id for record in records}, store.folder / study
     with hold_pack(folder):
-        old = read_pack(folder) if is_pack(folder) else None
+        old = read_pack(folder) if find_index(folder) else None
         if old:
             old.refuse_problems()
         kept = [old.record(id) for id in old.lines if not (replace and id in fresh)] if old else []

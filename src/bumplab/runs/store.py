@@ -15,13 +15,11 @@ from bumplab.common.places import resolve_folder, user_folder
 from bumplab.common.run_settings import RunSettings
 from bumplab.runs.families import family_of
 from bumplab.runs.file_store import FileStore
+from bumplab.runs.pack_files import look_again
 from bumplab.runs.pack_store import PackStore
-from bumplab.runs.records import ReplacedError, StoreError
+from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
 from bumplab.runs.verification import Proof, prove
-
-#: How often a run is looked up that others replace at the same moment.
-_LOOKS = 20
 
 
 def recorded_folder() -> Path:
@@ -69,17 +67,13 @@ def find(settings: RunSettings, store: Path | None = None) -> Run | None:
     return fullest
 
 
+@look_again
 def _get_whole(place: PackStore | FileStore, id: str) -> Run | None:
     """Return a run that was checked as a whole, or None; if it is replaced meanwhile, the new one."""
-    for _ in range(_LOOKS):
-        try:
-            run = place.get(id)
-            if run:
-                run.check()
-            return run
-        except ReplacedError:
-            continue
-    raise StoreError(f"Run {id} in {place.folder} was replaced {_LOOKS} times while it was read; try again.")
+    run = place.get(id)
+    if run:
+        run.check()
+    return run
 
 
 def load_or_train(
@@ -128,9 +122,10 @@ def load_or_train(
     if keep not in family.keep:
         raise BumplabError(f"A run cannot keep {quote(keep)} of its weights: use {', '.join(family.keep)}.")
     target = FileStore(cache_folder() if store is None else resolve_folder(store))
-    if not retrain and (run := find(settings, target.folder)):
-        target.tidy(settings.id)
-        return run
+    if not retrain:
+        target.settle(settings.id)
+        if run := find(settings, target.folder):
+            return run
     with target.hold(settings.id):
         if run := target.adopt(settings.id):  # a training that was cut off had come to its end
             return run
