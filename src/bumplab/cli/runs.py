@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bumplab.cli.options import device_option, jobs_option, precision_option
-from bumplab.common.errors import BumplabError, quote, shorten
+from bumplab.common.errors import BumplabError, printable, quote, shorten
 from bumplab.common.files import atomic_write, disk_errors
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def list_runs() -> None:
         for id in store.ids():
             try:
                 if run := store.get(id):
-                    click.echo(f"{label:8}  {run.describe()}")
+                    click.echo(f"{label:8}  {printable(run.describe())}")
             except StoreError as error:
                 click.echo(f"Error: {error}", err=True)
                 damaged += 1

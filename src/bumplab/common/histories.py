@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 
@@ -43,6 +44,8 @@ def curve(history: Mapping[str, Sequence], name: str) -> tuple[np.ndarray, np.nd
             pairs = [(row[0], row[1]) for row in history["loss"]]
         else:
             pairs = [(entry["step"], entry[part][measure]) for entry in history["accuracy"]]
+        if not all(isinstance(value, Real) for pair in pairs for value in pair):
+            raise TypeError
         steps, values = zip(*pairs, strict=True)
         return np.array(steps), np.array(values, dtype=float)
     except (LookupError, TypeError, ValueError):
@@ -74,7 +77,7 @@ def measurements(history: Mapping[str, Sequence], part: str) -> tuple[np.ndarray
     >>> measurements({"loss": [], "accuracy": [{"step": 10, "seen": {"joint": 0.25}}]}, "seen")
     (array([10]), [{'joint': 0.25}])
     """
-    rows = [row for row in history["accuracy"] if isinstance(row, Mapping) and "step" in row]
+    rows = [row for row in history["accuracy"] if isinstance(row, Mapping) and isinstance(row.get("step"), Real)]
     entries = [row for row in rows if isinstance(row.get(part), Mapping)]
     if not entries:
         use = join_names(_names(history), most=20) or "none"

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from bumplab.common.errors import BumplabError, join_names
 from bumplab.runs.run import FINAL_WEIGHTS
-from bumplab.training.outcomes import MAX_EVALUATIONS, MOMENTS
+from bumplab.training.outcomes import MAX_EVALUATIONS, MOMENTS, embedding_shape
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import snapshot_name
 from bumplab.worlds.bumps import BumpWorld, subsample_evenly
@@ -22,7 +22,8 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Count = Annotated[int, Field(ge=0)]
 #: An integer is no text, NaN is no number, and what is not named here is not there.
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-_Words = Annotated[str, Field(max_length=100)]
+#: Without control characters, which a terminal would obey.
+_Words = Annotated[str, Field(max_length=100, pattern=r"^\P{C}*$")]
 
 
 class _Shares(TypedDict):
@@ -70,7 +71,7 @@ class _Provenance(TypedDict):
     device: _Words
     precision: Literal["fp32", "bf16", "fp16"]
     threads: _Count
-    seconds: Annotated[float, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0, le=1e12)]
     members: NotRequired[Annotated[int, Field(ge=1)]]
     keep: NotRequired[_Words]
     sessions: NotRequired[list[dict[str, int | _Words]]]
@@ -137,9 +138,7 @@ def check_contents(settings: Settings, line: Mapping[str, Any]) -> None:
         raise BumplabError(f"It holds {join_names(sorted(embeddings))}, of which it cannot keep all.")
     if keep in MOMENTS and not embeddings:
         raise BumplabError(f"It lacks embeddings/{keep}.")
-    for name, (dtype, shape) in embeddings.items():
-        if dtype != "float16" or len(shape) != 3 or shape[2] != 8:
-            raise BumplabError(f"It holds {name} as {dtype} {list(shape)}, not as float16 of 8 components.")
+    _compare(embeddings, dict.fromkeys(embeddings, ("float16", embedding_shape(settings))) if embeddings else {})
     last = settings.training.steps
     snapshots = {Path(snapshot_name(step)).stem for step in settings.training.snapshots if step < last}
     choices = {

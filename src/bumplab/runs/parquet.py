@@ -25,7 +25,7 @@ ROWS_PER_GROUP = 8192
 COMPRESSION = {"compression": "zstd", "compression_level": 9}
 _GROUPS_IN_MEMORY = 32
 #: Rows of a file, and entries of a row group, that are read: a file of a few kB can decode to billions.
-_MOST_ROWS, _MOST_ENTRIES, _MOST_LEVELS = 2**26, 2**26, 20
+_MOST_ROWS, _MOST_ENTRIES, _MOST_LEVELS = 2**26, 2**24, 20
 _TYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 halffloat float double".split())
 
 
@@ -230,7 +230,7 @@ class Table:
         if not texts or not numbers or levels > _MOST_LEVELS or len(kinds) != len(schema):
             raise PackError(f"{self.path} has other columns than a pack has; take it from the repository again.")
         if metadata.num_rows > _MOST_ROWS or rows * len(kinds) > _MOST_ENTRIES:
-            raise PackError(f"{self.path} has {metadata.num_rows:,} rows, more than are read at a time.")
+            raise PackError(f"{self.path} has more rows than are read: {metadata.num_rows:,}, {rows:,} in one group.")
 
     def _lengths(self) -> dict[tuple[str, str], int]:
         """Return the rows of each block as the file has them."""

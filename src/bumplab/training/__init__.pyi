@@ -45,6 +45,7 @@ from .outcomes import (
     EMBEDDED_LAYER as EMBEDDED_LAYER,
     MAX_EVALUATIONS as MAX_EVALUATIONS,
     MOMENTS as MOMENTS,
+    embedding_shape as embedding_shape,
     evaluate_final as evaluate_final,
     evaluate_model as evaluate_model,
     layer_embedding as layer_embedding,

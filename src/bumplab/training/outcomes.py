@@ -124,8 +124,28 @@ def layer_embedding(model: UNet, settings: Settings, moment: str) -> np.ndarray:
     return pca(grid.numpy(), components=8).astype(np.float32)
 
 
+def embedding_shape(settings: Settings) -> tuple[int, int, int]:
+    """Return the shape of :func:`layer_embedding`, (n_x, n_y, 8).
+
+    Raises
+    ------
+    BumplabError
+        If no condition of the lattice has its centre in the window.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> embedding_shape(preset("smoke", world={"size": 16}))
+    (16, 16, 8)
+    """
+    n_x, n_y = (len(_window_axis(settings.world, which)) for which in (0, 1))
+    return n_x, n_y, 8
+
+
 def _window_axis(world: BumpWorld, which: int, most: int = 64) -> torch.Tensor:
     """Return at most `most` evenly spaced lattice coordinates in the window, along x (0) or y (1)."""
     values = world.axis(which)
     values = values[world.in_window(values)]
+    if not len(values):
+        raise BumplabError("No condition of this world has its centre in the window, and so there is no embedding.")
     return values[:: math.ceil(len(values) / most)]
