@@ -203,7 +203,7 @@ def test_record_trains_what_studies_ask_for_packs_it_and_keeps_what_is_there(bum
     changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
     one, two = (preset("smoke", seed=seed, **changes) for seed in (0, 1))
     studies = {"02-small": {one: "none"}, "03-small": {two: "half"}}
-    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda: studies)
+    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network: studies)
     words = "runs", "record", "--device", "cpu", "--jobs", "1"
     code, output, _ = bumplab(*words)
     assert code == 0 and output.endswith(f"2 runs recorded in {book}.\n")
@@ -228,7 +228,7 @@ def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_p
     assert bumplab("runs", "import", file) == (0, f"{other / file.name}\n", "")
     refused(bumplab("runs", "import", file), "already; nothing was written")
     refused(bumplab("runs", "import", tmp_path / "nowhere"), "nowhere is missing")
-    refused(bumplab("runs", "import", file.parent), "is no regular file")
+    refused(bumplab("runs", "import", file.parent), "holds no part of a bundle")
     refused(bumplab("runs", "pack", done.id, "--study", "../x"), "A study is named like the folder")
     assert bumplab("runs", "pack", done.id, "--study", "tests") == (0, f"1 runs in {book / 'tests'}\n", "")
     refused(bumplab("runs", "pack", done.id, "--study", "more"), "is in study tests already; nothing was written")

@@ -46,7 +46,13 @@ from .scoreboard import (
     plot_claims as plot_claims,
     plot_verdict_counts as plot_verdict_counts,
 )
-from .studies import TESTS as TESTS, all_studies as all_studies, study_of as study_of
+from .studies import (
+    TESTS as TESTS,
+    all_studies as all_studies,
+    network_of as network_of,
+    select_studies as select_studies,
+    study_of as study_of,
+)
 from .sweeps import forecast_chapter as forecast_chapter, sweep_chapter as sweep_chapter
 from .text_checks import choice as choice, device_name as device_name, region_text as region_text
 from .validation import (

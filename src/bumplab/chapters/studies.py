@@ -6,12 +6,14 @@ of parameters and their validation before them, and neither train nor load anyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bumplab.chapters.catalogue import chapter_paths, read_cells
-from bumplab.common.errors import BumplabError
+from bumplab.common.errors import BumplabError, quote
+from bumplab.training.presets import PRESETS
 from bumplab.training.settings import Settings, preset
 
 #: The study of the one recorded run that no chapter asks for: tests train it again.
@@ -19,13 +21,15 @@ TESTS = "tests"
 _TAGS = ("parameters", "validation", "study")
 
 
-def study_of(path: Path) -> dict[Settings, str]:
+def study_of(path: Path, network: str | None = None) -> dict[Settings, str]:
     """Return the runs that a chapter asks for at its default parameters, and what each keeps of its weights.
 
     Parameters
     ----------
     path : Path
         The chapter. Its cells tagged ``parameters``, ``validation`` and ``study`` are executed in their order.
+    network : str, optional
+        Value of the chapter's parameter ``preset`` in place of the default one, where it has that parameter.
 
     Returns
     -------
@@ -52,6 +56,8 @@ def study_of(path: Path) -> dict[Settings, str]:
         where = f"{path.name}, cell {cell['id']}"
         try:
             exec(compile("".join(cell["source"]), where, "exec"), namespace)
+            if network is not None and "parameters" in cell["metadata"]["tags"] and "preset" in namespace:
+                namespace["preset"] = network
         except Exception as error:
             raise BumplabError(f"{where} fails before anything is trained: {type(error).__name__}: {error}") from error
     study = namespace.get("study")
@@ -60,18 +66,91 @@ def study_of(path: Path) -> dict[Settings, str]:
     return dict(study)
 
 
-def all_studies() -> dict[str, dict[Settings, str]]:
+def all_studies(network: str | None = None) -> dict[str, dict[Settings, str]]:
     """Return the runs that the book records, by the name of their study.
 
     A run belongs to the first chapter that asks for it, and keeps the most that any chapter asks of it.
+
+    Parameters
+    ----------
+    network : str, optional
+        See :func:`study_of`.
     """
     studies: dict[str, dict[Settings, str]] = {TESTS: dict.fromkeys([preset("smoke")], "all")}
     owner = {settings: TESTS for settings in studies[TESTS]}
     for path in chapter_paths():
-        for settings, kept in study_of(path).items():
+        for settings, kept in study_of(path, network).items():
             study = studies.setdefault(owner.setdefault(settings, path.stem), {})
             study[settings] = _most(study.get(settings, "none"), kept, path)
     return {name: study for name, study in studies.items() if study}
+
+
+def select_studies(names: Sequence[str] = (), network: str | None = None) -> dict[str, dict[Settings, str]]:
+    """Return some of the runs that the book records, by the name of their study.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of studies; all of them unless given.
+    network : str, optional
+        Name of a preset. Chapters are asked what they need where their parameter ``preset`` has this value, and of
+        that the runs of the preset's network are taken, see :func:`network_of`.
+
+    Raises
+    ------
+    BumplabError
+        If there is no such study or preset, or a study asks for no run of that network.
+
+    Examples
+    --------
+    >>> {name: list(study.values()) for name, study in select_studies(["tests"], "smoke").items()}
+    {'tests': ['all']}
+    >>> select_studies(["tests"], "paper")
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Study tests asks for no run of network paper, but for 1 of smoke.
+    """
+    if network is not None:
+        preset(network)  # refuses what is none
+    studies = all_studies(network)
+    for name in names:
+        if name not in studies:
+            raise BumplabError(f"There is no study {quote(name)}: use one of {', '.join(studies)}.")
+    chosen = {name: study for name, study in studies.items() if name in names or not names}
+    if network is None:
+        return chosen
+    taken = {
+        name: {settings: kept for settings, kept in study.items() if network_of(settings) == network}
+        for name, study in chosen.items()
+    }
+    for name in names:
+        if not taken[name]:
+            networks = [network_of(settings) for settings in chosen[name]]
+            counts = ", ".join(f"{networks.count(each)} of {each}" for each in dict.fromkeys(networks))
+            raise BumplabError(f"Study {name} asks for no run of network {network}, but for {counts}.")
+    return {name: study for name, study in taken.items() if study}
+
+
+def network_of(settings: Settings) -> str:
+    """Return the name of the preset whose network this is, "none" where it is of none.
+
+    A network is what presets tell apart: widths, depth, patch and the like, not how conditions are encoded in
+    frequency, for how long it trains, or what it predicts.
+
+    Examples
+    --------
+    >>> network_of(preset("paper", model={"mu_frequency": 0.25}, training={"steps": 10, "snapshots": ()}))
+    'paper'
+    """
+    fields, networks = _networks()
+    mine = settings.model.model_dump(include=fields)
+    return next((name for name, network in networks.items() if network == mine), "none")
+
+
+@cache
+def _networks() -> tuple[set[str], dict[str, dict[str, Any]]]:
+    """Return what presets tell apart in a network, and each preset's values."""
+    fields = {field for changes in PRESETS.values() for field in changes.get("model", {})}
+    return fields, {name: preset(name).model.model_dump(include=fields) for name in PRESETS}
 
 
 def _most(one: str, other: str, path: Path) -> str:

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bumplab.cli.options import device_option, jobs_option, precision_option
+from bumplab.cli.options import PRESET_NAMES, device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, printable, quote, shorten
 from bumplab.common.files import atomic_write, disk_errors
 
@@ -79,20 +80,42 @@ def export_run(run_id: str, folder: Path) -> None:
 
 
 @runs_group.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-def import_run(file: Path) -> None:
-    """Check the run in FILE, as export wrote it, and add it to your store of runs."""
+@click.argument("path", type=click.Path(path_type=Path))
+def import_runs(path: Path) -> None:
+    """Check the run in the file PATH, as export wrote it, and add it to your store of runs.
+
+    Where PATH is a folder, it holds what 'runs record --pack' wrote: finished runs go to your store, checkpoints to
+    where it trains. What is there already stays; what is damaged or missing is named, and exit code 1 says so.
+    """
     from bumplab.runs.file_store import FileStore
     from bumplab.runs.run_file import read_run
     from bumplab.runs.store import cache_folder
 
-    run = read_run(file)
-    run.check()
     store = FileStore(cache_folder())
+    if path.is_dir():
+        sys.exit(_import_folder(path, store))
+    run = read_run(path)
+    run.check()
     with store.hold(run.id):
         if store.get(run.id):
             raise BumplabError(f"Run {run.id} is in {store.folder} already; nothing was written.")
         click.echo(f"{store.save(run.record()).path}")
+
+
+def _import_folder(folder: Path, store: FileStore) -> int:
+    """File what campaigns have left in a folder, and return the exit code."""
+    from bumplab.runs.arrivals import import_bundles
+
+    refused, runs_of = 0, {}
+    for arrival in import_bundles(folder, store):
+        is_refused = arrival.status == "refused"
+        refused += is_refused
+        click.echo(f"Error: {arrival.sentence}" if is_refused else arrival.sentence, err=is_refused)
+        if arrival.id:
+            runs_of.setdefault(arrival.study, []).append(arrival.id)
+    for study, ids in runs_of.items():
+        click.echo(f"To record them with the book: bumplab runs pack {' '.join(ids)} --study {study}")
+    return 1 if refused else 0
 
 
 @runs_group.command("pack")
@@ -156,20 +179,63 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
 
 
 @runs_group.command("record")
+@click.option("--study", "names", multiple=True, help="Only this study, such as 02-training; may be given repeatedly.")
+@click.option(
+    "--preset",
+    "network",
+    help=f"Ask chapters what they need where their parameter preset has this value ({PRESET_NAMES}), and train only "
+    "runs of that preset's network, with whatever world and length of training the study gives them.",
+)
+@click.option("--minutes", type=float, help="End in time: stop with checkpoints, from which the next call goes on.")
+@click.option(
+    "--pack",
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Train in your store, and leave at most 8 files of 16 MiB for 'runs import', instead of recording.",
+)
 @click.option("--retrain", is_flag=True, help="Train again what is already recorded.")
 @jobs_option
 @device_option
 @precision_option
-def record_runs(retrain: bool, jobs: int | None, device: str, precision: str) -> None:
-    """Train every run that a chapter's study asks for, and pack it into book/runs; what is recorded is kept."""
-    from bumplab.chapters.studies import all_studies
+def record_runs(
+    names: tuple[str, ...],
+    network: str | None,
+    minutes: float | None,
+    out: Path | None,
+    retrain: bool,
+    jobs: int | None,
+    device: str,
+    precision: str,
+) -> None:
+    """Train every run that a chapter's study asks for, and pack it into book/runs; what is recorded is kept.
+
+    Runs that have a checkpoint go first, then the others in the order of the study. After Ctrl-C, the same command
+    goes on.
+    """
+    begun = time.time()
+    from bumplab.chapters.studies import select_studies
+    from bumplab.runs.campaigns import check_empty, describe_campaign, plan_deadline, run_campaign
     from bumplab.runs.recording import record_studies
     from bumplab.runs.store import recorded_folder
 
-    outcomes = record_studies(all_studies(), retrain, jobs, device, precision)
-    failed = sum(outcome["status"] == "failed" for outcome in outcomes.values())
-    click.echo(f"{len(outcomes) - failed} runs recorded in {recorded_folder()}.")
-    sys.exit(1 if failed else 0)
+    if retrain and (minutes is not None or out):
+        raise BumplabError("With --retrain, the next call would begin anew: use it without --minutes and --pack.")
+    studies = select_studies(names, network)
+    if out:
+        check_empty(out)
+    deadline = None if minutes is None else plan_deadline(studies, minutes, out, begun)
+    if out:
+        campaign = run_campaign(studies, out, deadline, jobs, device, precision)
+        outcomes, lines = campaign.outcomes, describe_campaign(campaign, out)
+    else:
+        outcomes = record_studies(studies, retrain, jobs, device, precision, deadline)
+        recorded = sum(outcome["status"] in ("known", "trained") for outcome in outcomes.values())
+        lines = [f"{recorded} runs recorded in {recorded_folder()}."]
+        if waiting := sum(outcome["status"] in ("stopped", "waiting") for outcome in outcomes.values()):
+            lines.append(f"{waiting} runs are left for the next call.")
+    click.echo("\n".join(lines))
+    sys.exit(1 if any(outcome["status"] == "failed" for outcome in outcomes.values()) else 0)
 
 
 def _git(folder: Path, *words: str) -> str:

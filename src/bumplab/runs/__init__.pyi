@@ -1,3 +1,4 @@
+from .arrivals import Arrival as Arrival, import_bundles as import_bundles
 from .bump_family import (
     BUMPS as BUMPS,
     WEIGHT_POLICIES as WEIGHT_POLICIES,
@@ -8,8 +9,37 @@ from .bump_family import (
     train_record as train_record,
 )
 from .bump_schema import BumpSchema as BumpSchema, check_contents as check_contents, lattice_rows as lattice_rows
+from .bundles import (
+    BUNDLE_SUFFIX as BUNDLE_SUFFIX,
+    MAX_FILES as MAX_FILES,
+    MAX_PART_BYTES as MAX_PART_BYTES,
+    MAX_PARTS as MAX_PARTS,
+    Bundle as Bundle,
+    BundledFile as BundledFile,
+    bundle_room as bundle_room,
+    read_bundles as read_bundles,
+    write_bundle as write_bundle,
+)
+from .campaigns import (
+    MAX_MINUTES as MAX_MINUTES,
+    Campaign as Campaign,
+    Studies as Studies,
+    check_empty as check_empty,
+    describe_campaign as describe_campaign,
+    pack_campaign as pack_campaign,
+    plan_deadline as plan_deadline,
+    run_campaign as run_campaign,
+)
+from .checkpoint_checks import check_checkpoint as check_checkpoint
+from .deadlines import (
+    Deadline as Deadline,
+    checkpoint_bytes as checkpoint_bytes,
+    count_parameters as count_parameters,
+    run_bytes_forecast as run_bytes_forecast,
+)
 from .ensembles import load_or_train_ensemble as load_or_train_ensemble
 from .estimate import (
+    count_evaluation_images as count_evaluation_images,
     estimate_ensembles as estimate_ensembles,
     estimate_seconds as estimate_seconds,
     format_estimate as format_estimate,
@@ -82,8 +112,11 @@ from .parquet import (
 from .recording import (
     compare_indices as compare_indices,
     complete_record as complete_record,
+    has_begun as has_begun,
+    keeps_enough as keeps_enough,
     pack_runs as pack_runs,
     record_studies as record_studies,
+    train_lacking as train_lacking,
     work_folder as work_folder,
 )
 from .records import (

@@ -84,14 +84,28 @@ def _shape(settings: Settings) -> tuple:
 
 def _images(settings: Settings, measuring: bool = True) -> float:
     """Return how many images go through the network; one that it learns from counts three times."""
-    training, world = settings.training, settings.world
+    training = settings.training
     images = 3 * training.steps * training.batch
     if measuring:
-        lattice, parts = len(world.axis(0)) * len(world.axis(1)), 1 + (world.held_out is not None or world.fraction < 1)
         times = training.steps // training.evaluate_every if training.evaluate_every else 0
-        during, after = (min(lattice, parts * n) for n in (training.evaluate_on, MAX_EVALUATIONS))
-        images += training.sampler_steps * (times * during + after)
+        during, after = count_evaluation_images(settings)
+        images += times * during + after
     return images
+
+
+def count_evaluation_images(settings: Settings) -> tuple[int, int]:
+    """Return how many images go through the network in a measurement during training, and in the one after it.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> count_evaluation_images(preset("smoke"))  # in 2 steps of the sampler, 16 conditions and 1,024
+    (32, 2048)
+    """
+    training, world = settings.training, settings.world
+    lattice, parts = len(world.axis(0)) * len(world.axis(1)), 1 + (world.held_out is not None or world.fraction < 1)
+    during, after = (training.sampler_steps * min(lattice, parts * n) for n in (training.evaluate_on, MAX_EVALUATIONS))
+    return during, after
 
 
 def _time(group: Sequence[Settings], threads: int, device: str, precision: str) -> float:

@@ -68,3 +68,4 @@ from .state import (
     init_state as init_state,
     mean_target as mean_target,
 )
+from .stopping import is_stop_due as is_stop_due, stop_when as stop_when

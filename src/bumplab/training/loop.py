@@ -22,6 +22,7 @@ from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import save_snapshot
 from bumplab.training.state import Interrupted, TrainState, begin_session
+from bumplab.training.stopping import is_stop_due
 
 #: Least time between checkpoints.
 CHECKPOINT_SECONDS = 20.0
@@ -249,14 +250,15 @@ def run_loop(
                 for (state, _), entry in zip(well, measure_all([state for state, _ in well]), strict=True):
                     state.history["accuracy"].append(entry)
                 begun += time.monotonic() - paused
+            stopping = is_stop_due(first) or interrupted()
             due = time.monotonic()
-            if interrupted() or due - saved > pause:
+            if stopping or due - saved > pause:
                 for state, folder in well:
                     state.seconds = (due - begun) / len(states)
                     save_checkpoint(state, folder)
                 saved = time.monotonic()
                 pause = max(checkpoint_seconds, (saved - due) / CHECKPOINT_SHARE)
-            if interrupted():
+            if stopping or interrupted():
                 raise Interrupted(f"Stopped after step {step} of {training.steps}; the same call goes on from there.")
     for state in states:
         state.seconds = (time.monotonic() - begun) / len(states)
