@@ -13,12 +13,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
 from book._tools.contents import find_chapters
+from bumplab.chapters.catalogue import declared_parameters
 from bumplab.common.exits import exit_code
 from bumplab.common.files import atomic_write
 
@@ -32,11 +34,19 @@ def execute(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(notebook, timeout=1800, record_timing=False, resources={"metadata": {"path": folder}}).execute()
     shrink(notebook)
-    notebook.metadata = {
+    notebook.metadata = metadata_of(path)
+    atomic_write(path, nbformat.writes(notebook) + "\n")
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Return the metadata of a chapter; where it can train the paper's network, it asks Colab for a GPU."""
+    metadata: dict[str, Any] = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    atomic_write(path, nbformat.writes(notebook) + "\n")
+    if "preset" in declared_parameters(path):
+        metadata |= {"accelerator": "GPU", "colab": {"gpuType": "T4"}}
+    return metadata
 
 
 def shrink(notebook: nbformat.NotebookNode) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bumplab.chapters import studies
-from bumplab.chapters.studies import all_studies, study_of
+from bumplab.chapters.studies import all_studies, network_of, select_studies, study_of
 from bumplab.common.errors import BumplabError
 from bumplab.training.settings import preset
 
@@ -71,3 +71,55 @@ def test_two_moments_of_one_run_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "chapter_paths", lambda: paths)
     with pytest.raises(BumplabError, match="03-small.ipynb asks for another moment of a run"):
         all_studies()
+
+
+BY_PRESET = """\
+base = training.preset(params.preset)
+study = {base.replace(seed=seed, training=base.training.for_steps(9, snapshots=())): "half" for seed in range(2)}
+study[training.preset("quick")] = "none"
+"""
+
+
+@pytest.fixture
+def chapters_by_preset(tmp_path, monkeypatch):
+    """Let the book have a chapter with a parameter `preset`, and one without."""
+    one = ("parameters", 'preset: str = "quick"'), ("validation", VALIDATION), ("study", BY_PRESET)
+    other = ("parameters", PARAMETERS), ("validation", VALIDATION), ("study", STUDY.replace("seed=seed", "seed=7"))
+    paths = [chapter(tmp_path, *one), chapter(tmp_path, *other, name="03-small")]
+    monkeypatch.setattr(studies, "chapter_paths", lambda: paths)
+
+
+def test_a_preset_asks_chapters_what_they_need_with_it_and_takes_the_runs_of_its_network(chapters_by_preset):
+    for network in ("quick", "paper"):
+        base = preset(network)
+        short = [base.replace(seed=seed, training=base.training.for_steps(9, snapshots=())) for seed in range(2)]
+        more = {base: "none"} if network == "quick" else {}
+        assert select_studies([], network) == {"02-small": dict.fromkeys(short, "half") | more}
+    assert select_studies(["03-small"], "smoke") == {"03-small": {preset("smoke", seed=7): "none"}}
+    assert select_studies() == all_studies() and select_studies(["02-small"]).keys() == {"02-small"}
+
+
+@pytest.mark.parametrize(
+    "names, network, sentence",
+    [
+        (["02-small", "03-small"], "quick", "Study 03-small asks for no run of network quick, but for 1 of smoke."),
+        (["nope"], None, "There is no study 'nope': use one of tests, 02-small, 03-small."),
+        ([], "nope", "There is no preset 'nope': use one of smoke, quick, paper."),
+    ],
+)
+def test_a_study_without_such_runs_is_refused(names, network, sentence, chapters_by_preset):
+    with pytest.raises(BumplabError) as error:
+        select_studies(names, network)
+    assert str(error.value) == sentence
+
+
+def test_a_network_is_told_by_its_size_whatever_it_learns():
+    for name in ("smoke", "quick", "paper"):
+        changed = preset(name, seed=3, model={"mu_frequency": 0.5}, diffusion={"prediction_type": "v"})
+        assert network_of(changed.replace(training={"steps": 100_000})) == name
+    assert network_of(preset("quick", model={"patch": 2})) == "none"
+
+
+def test_every_chapter_with_models_can_be_asked_for_the_network_of_the_paper():
+    found = {name: set(map(network_of, study)) for name, study in select_studies([], "paper").items()}
+    assert found and set(map(frozenset, found.values())) == {frozenset({"paper"})}

@@ -215,6 +215,79 @@ def test_record_trains_what_studies_ask_for_packs_it_and_keeps_what_is_there(bum
     assert bumplab(*words)[0] == 0
 
 
+@pytest.fixture
+def two_studies(monkeypatch, tmp_path):
+    """Let the book ask for two tiny runs, none of which is recorded; return its folder and the runs' settings."""
+    book = tmp_path / "book" / "runs"
+    book.mkdir(parents=True)
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: book)
+    changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
+    one, two = (preset("smoke", seed=seed, **changes) for seed in (0, 1))
+    studies = {"02-small": {one: "half"}, "03-small": {two: "none"}}
+    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network: studies)
+    return book, one, two
+
+
+RECORD = "runs", "record", "--device", "cpu", "--jobs", "1"
+
+
+def test_a_campaign_is_packed_imported_and_recorded(bumplab, two_studies, monkeypatch, tmp_path):
+    book, one, two = two_studies
+    out, gpu, home = (tmp_path / name for name in ("out", "gpu", "home"))
+    monkeypatch.setenv("BUMPLAB_STORE", str(gpu))
+    code, output, _ = bumplab(*RECORD, "--study", "02-small", "--minutes", "1000", "--pack", out)
+    assert code == 0 and output.startswith(
+        "1 runs trained, 0 stopped with a checkpoint, 0 waiting, 0 failed.\nPacked 1"
+    )
+    code, output, _ = bumplab(*RECORD, "--minutes", "1e-9", "--pack", tmp_path / "more")
+    assert code == 0 and output.startswith("1 runs trained, 0 stopped with a checkpoint, 1 waiting, 0 failed.\n")
+    assert not list(book.iterdir())
+    monkeypatch.setenv("BUMPLAB_STORE", str(home))
+    command = f"bumplab runs pack {one.id} --study 02-small"
+    told = f"Run {one.id} is in {home / one.id}.safetensors.\nTo record them with the book: {command}\n"
+    assert bumplab("runs", "import", out) == (0, told, "")
+    told = told.replace(".safetensors.", ".safetensors already, with the same numbers.")
+    assert bumplab("runs", "import", out) == (0, told, "")
+    assert bumplab(*command.split()[1:])[0] == 0 and read_pack(book / "02-small").ids() == [one.id]
+    code, output, _ = bumplab("runs", "import", out)
+    assert code == 0 and output == f"Run {one.id} is in {book / '02-small'} already, with the same numbers.\n"
+    (part,) = out.iterdir()
+    part.write_bytes(part.read_bytes()[:-1])
+    code, output, errors = bumplab("runs", "import", out)
+    assert (code, output) == (1, "") and f"{part} is damaged; fetch it again." in errors
+    assert all(line.startswith("Error: ") for line in errors.splitlines())
+
+
+def test_minutes_without_a_pack_record_what_is_finished(bumplab, two_studies, monkeypatch, tmp_path):
+    book, _, two = two_studies
+    replace_everywhere(monkeypatch, "bumplab.runs.recording.work_folder", lambda: tmp_path / "work")
+    code, output, _ = bumplab(*RECORD, "--minutes", "1e-9")
+    assert code == 0 and output == f"0 runs recorded in {book}.\n2 runs are left for the next call.\n"
+    code, output, _ = bumplab(*RECORD, "--study", "03-small", "--minutes", "1000")
+    assert code == 0 and output == f"1 runs recorded in {book}.\n" and read_pack(book / "03-small").ids() == [two.id]
+
+
+@pytest.mark.parametrize(
+    "words, part",
+    [
+        (["--study", "nope"], "There is no study 'nope': use one of 02-small, 03-small."),
+        (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, paper."),
+        (["--study", "02-small", "--preset", "paper"], "asks for no run of network paper, but for 1 of none."),
+        (["--minutes", "0"], "A campaign takes more than 0 and at most 40320 minutes, got 0.0."),
+        (["--minutes", "nan", "--pack", "OUT"], "A campaign takes more than 0"),
+        (["--pack", "/dev/null/out"], "Cannot write to /dev/null/out"),
+        (["--pack", "BOOK"], "is not empty; name a new folder for the bundle."),
+        (["--retrain", "--minutes", "1"], "use it without --minutes and --pack."),
+        (["--retrain", "--pack", "OUT"], "use it without --minutes and --pack."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_impossible_campaign_is_refused_in_one_sentence(words, part, bumplab, two_studies, monkeypatch, tmp_path):
+    replace_everywhere(monkeypatch, "bumplab.runs.store.load_or_train", lambda *_: pytest.fail("it trained"))
+    places = {"OUT": tmp_path / "out", "BOOK": tmp_path / "book"}
+    refused(bumplab(*RECORD, *(places.get(word, word) for word in words)), part)
+
+
 def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_path):
     book, other = tmp_path / "book" / "runs", tmp_path / "other"
     book.mkdir(parents=True)
