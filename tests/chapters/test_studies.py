@@ -96,6 +96,9 @@ def test_a_preset_asks_chapters_what_they_need_with_it_and_takes_the_runs_of_its
         more = {base: "none"} if network == "quick" else {}
         assert select_studies([], network) == {"02-small": dict.fromkeys(short, "half") | more}
     assert select_studies(["03-small"], "smoke") == {"03-small": {preset("smoke", seed=7): "none"}}
+    assert select_studies([], "quick", everywhere=False) == select_studies([], "quick")
+    with pytest.raises(BumplabError, match="Study 02-small asks for no run of network paper, but for 3 of quick"):
+        select_studies(["02-small"], "paper", everywhere=False)
     assert select_studies() == all_studies() and select_studies(["02-small"]).keys() == {"02-small"}
 
 

@@ -203,7 +203,7 @@ def test_record_trains_what_studies_ask_for_packs_it_and_keeps_what_is_there(bum
     changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
     one, two = (preset("smoke", seed=seed, **changes) for seed in (0, 1))
     studies = {"02-small": {one: "none"}, "03-small": {two: "half"}}
-    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network: studies)
+    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network=None: studies)
     words = "runs", "record", "--device", "cpu", "--jobs", "1"
     code, output, _ = bumplab(*words)
     assert code == 0 and output.endswith(f"2 runs recorded in {book}.\n")
@@ -224,7 +224,7 @@ def two_studies(monkeypatch, tmp_path):
     changes = {"world": {"size": 8}, "model": {"patch": 1}, "training": {"steps": 2, "snapshots": [0]}}
     one, two = (preset("smoke", seed=seed, **changes) for seed in (0, 1))
     studies = {"02-small": {one: "half"}, "03-small": {two: "none"}}
-    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network: studies)
+    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network=None: studies)
     return book, one, two
 
 
@@ -277,6 +277,8 @@ def test_minutes_without_a_pack_record_what_is_finished(bumplab, two_studies, mo
         (["--minutes", "nan", "--pack", "OUT"], "A campaign takes more than 0"),
         (["--pack", "/dev/null/out"], "Cannot write to /dev/null/out"),
         (["--pack", "BOOK"], "is not empty; name a new folder for the bundle."),
+        (["--keep", "half"], "use --keep with --pack."),
+        (["--keep", "first", "--pack", "OUT"], "keep at most none, half or all of their weights, got 'first'."),
         (["--retrain", "--minutes", "1"], "use it without --minutes and --pack."),
         (["--retrain", "--pack", "OUT"], "use it without --minutes and --pack."),
     ],

@@ -222,6 +222,13 @@ def test_a_run_that_another_process_trains_is_waited_for_by_nobody(computer, tmp
     assert outcomes == {ONE.id: {"status": "waiting"}}
 
 
+@pytest.mark.parametrize("end, status", [(0.0, "waiting"), (1e12, "trained")])
+def test_a_deadline_holds_in_other_processes(end, status, computer, tmp_path):
+    store, deadline = computer("gpu"), Deadline(end)
+    outcomes = train_lacking(STUDIES, store.folder, jobs=2, device="cpu", deadline=deadline)
+    assert {outcome["status"] for outcome in outcomes.values()} == {status}
+
+
 # ---------------------------------------------------------------- deadlines
 
 
@@ -481,7 +488,6 @@ def test_a_bundle_of_a_hostile_hand_is_refused_and_writes_nothing_elsewhere(pack
         "part 2 of 1": lambda said: said.update(part=2),
         "part 0": lambda said: said.update(part=0),
         "link": lambda said: said["files"][0].update(target="/etc/passwd"),
-        "study": lambda said: said["files"][0].update(study="../x"),
         "format": lambda said: said.update(format="tar"),
     }
     for what, change in hostile.items():
@@ -526,7 +532,7 @@ def test_files_that_are_not_what_they_are_called_are_refused(computer, finished,
     ]
     home = computer("home")
     for number, (files, sentence) in enumerate(bundles_and_sentences):
-        write_bundle(tmp_path / f"hostile{number}", files, dict.fromkeys(files, "02-small"))
+        write_bundle(tmp_path / f"hostile{number}", files)
         statuses, refusals = arrive(tmp_path / f"hostile{number}", home)
         assert statuses == ["refused"] and sentence in refusals[0], (sentence, refusals)
     assert not home.ids() and not home.work_folder(ONE.id).exists()
@@ -537,7 +543,7 @@ def test_every_flipped_byte_of_a_part_shows(computer, finished, tmp_path):
     computer("gpu")
     name = f"{THREE.id}.safetensors"
     content = finished[THREE.id].path.read_bytes()
-    (part,) = write_bundle(tmp_path / "out", {name: content}, {name: "03-small"})
+    (part,) = write_bundle(tmp_path / "out", {name: content})
     whole = part.read_bytes()
     places = np.random.default_rng(0).integers(len(whole), size=200)
     for place in [*range(80), *map(int, places)]:
@@ -553,10 +559,10 @@ def test_every_flipped_byte_of_a_part_shows(computer, finished, tmp_path):
 def test_a_bundle_gives_back_what_was_put_in(sizes, tmp_path, small_parts):
     random = np.random.default_rng(0)
     files = {f"{number:012x}.safetensors": random.bytes(size) for number, size in enumerate(sizes)}
-    paths = write_bundle(tmp_path, files, dict.fromkeys(files, "tests"))
+    paths = write_bundle(tmp_path, files)
     assert all(path.stat().st_size <= 64_000 for path in paths)
     ((bundle, problems),) = read_bundles(tmp_path)
-    assert bundle.files == files and bundle.studies == dict.fromkeys(files, "tests") and problems == []
+    assert bundle.files == files and problems == []
     said = [json.loads(path.read_bytes().partition(b"\n")[0]) for path in paths]
     assert [each["part"] for each in said] == list(range(1, len(paths) + 1))
     for each, path in zip(said, paths, strict=True):
@@ -570,11 +576,11 @@ def test_a_bundle_gives_back_what_was_put_in(sizes, tmp_path, small_parts):
 def test_a_bundle_has_the_room_that_it_says(tmp_path, small_parts):
     name = "0123456789ab.safetensors"
     room = bundle_room([name])
-    assert len(write_bundle(tmp_path / "full", {name: bytes(room)}, {name: "t" * 100})) == 8
+    assert len(write_bundle(tmp_path / "full", {name: bytes(room)})) == 8
     with pytest.raises(BumplabError, match="write a second one"):
-        write_bundle(tmp_path / "more", {name: bytes(room + 1)}, {name: "tests"})
+        write_bundle(tmp_path / "more", {name: bytes(room + 1)})
     with pytest.raises(BumplabError, match="under the names of a store"):
-        write_bundle(tmp_path / "more", {"../x": b""}, {"../x": "tests"})
+        write_bundle(tmp_path / "more", {"../x": b""})
     assert not (tmp_path / "more").exists()
 
 

@@ -49,6 +49,7 @@ from .scoreboard import (
 from .studies import (
     TESTS as TESTS,
     all_studies as all_studies,
+    limit_weights as limit_weights,
     network_of as network_of,
     select_studies as select_studies,
     study_of as study_of,

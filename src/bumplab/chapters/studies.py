@@ -18,6 +18,8 @@ from bumplab.training.settings import Settings, preset
 
 #: The study of the one recorded run that no chapter asks for: tests train it again.
 TESTS = "tests"
+#: What a run may keep of its weights, from the least to the most.
+_ORDER = ("none", "first", "last", "half", "all")
 _TAGS = ("parameters", "validation", "study")
 
 
@@ -85,16 +87,20 @@ def all_studies(network: str | None = None) -> dict[str, dict[Settings, str]]:
     return {name: study for name, study in studies.items() if study}
 
 
-def select_studies(names: Sequence[str] = (), network: str | None = None) -> dict[str, dict[Settings, str]]:
-    """Return some of the runs that the book records, by the name of their study.
+def select_studies(
+    names: Sequence[str] = (), network: str | None = None, everywhere: bool = True
+) -> dict[str, dict[Settings, str]]:
+    """Return some of the runs that chapters ask for, by the name of their study.
 
     Parameters
     ----------
     names : sequence of str
         Of studies; all of them unless given.
     network : str, optional
-        Name of a preset. Chapters are asked what they need where their parameter ``preset`` has this value, and of
-        that the runs of the preset's network are taken, see :func:`network_of`.
+        Name of a preset: only runs of its network are taken, see :func:`network_of`.
+    everywhere : bool
+        Ask chapters what they need where their parameter ``preset`` has the value `network`; else at their default
+        parameters, which is what the book records.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def select_studies(names: Sequence[str] = (), network: str | None = None) -> dic
     """
     if network is not None:
         preset(network)  # refuses what is none
-    studies = all_studies(network)
+    studies = all_studies(network if everywhere else None)
     for name in names:
         if name not in studies:
             raise BumplabError(f"There is no study {quote(name)}: use one of {', '.join(studies)}.")
@@ -153,9 +159,29 @@ def _networks() -> tuple[set[str], dict[str, dict[str, Any]]]:
     return fields, {name: preset(name).model.model_dump(include=fields) for name in PRESETS}
 
 
+def limit_weights(studies: Mapping[str, Mapping[Settings, str]], most: str) -> dict[str, dict[Settings, str]]:
+    """Return studies whose runs keep at most this of their weights: "none", "half" or "all".
+
+    Raises
+    ------
+    BumplabError
+        If `most` is none of these.
+
+    Examples
+    --------
+    >>> list(limit_weights({"tests": {preset("smoke"): "all"}}, "half")["tests"].values())
+    ['half']
+    """
+    if most not in ("none", "half", "all"):
+        raise BumplabError(f"Runs can be told to keep at most none, half or all of their weights, got {quote(most)}.")
+    return {
+        name: {settings: min(kept, most, key=_ORDER.index) for settings, kept in study.items()}
+        for name, study in studies.items()
+    }
+
+
 def _most(one: str, other: str, path: Path) -> str:
     """Return which of two policies keeps more."""
-    order = ("none", "first", "last", "half", "all")
     if {one, other} == {"first", "last"}:
         raise BumplabError(f"{path.name} asks for another moment of a run than a chapter before it: keep its weights.")
-    return max(one, other, key=order.index)
+    return max(one, other, key=_ORDER.index)

@@ -104,17 +104,18 @@ def import_runs(path: Path) -> None:
 
 def _import_folder(folder: Path, store: FileStore) -> int:
     """File what campaigns have left in a folder, and return the exit code."""
+    from bumplab.chapters.studies import all_studies
     from bumplab.runs.arrivals import import_bundles
 
-    refused, runs_of = 0, {}
+    refused, in_store = 0, set()
     for arrival in import_bundles(folder, store):
         is_refused = arrival.status == "refused"
         refused += is_refused
         click.echo(f"Error: {arrival.sentence}" if is_refused else arrival.sentence, err=is_refused)
-        if arrival.id:
-            runs_of.setdefault(arrival.study, []).append(arrival.id)
-    for study, ids in runs_of.items():
-        click.echo(f"To record them with the book: bumplab runs pack {' '.join(ids)} --study {study}")
+        in_store.add(arrival.id)
+    for study, runs in all_studies().items() if any(in_store) else ():
+        if ids := [settings.id for settings in runs if settings.id in in_store]:
+            click.echo(f"To record them with the book: bumplab runs pack {' '.join(ids)} --study {study}")
     return 1 if refused else 0
 
 
@@ -183,8 +184,8 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
 @click.option(
     "--preset",
     "network",
-    help=f"Ask chapters what they need where their parameter preset has this value ({PRESET_NAMES}), and train only "
-    "runs of that preset's network, with whatever world and length of training the study gives them.",
+    help=f"Only runs of this preset's network ({PRESET_NAMES}), with whatever world and length of training a study "
+    "gives them. With --pack, chapters are asked what they need where their parameter preset has this value.",
 )
 @click.option("--minutes", type=float, help="End in time: stop with checkpoints, from which the next call goes on.")
 @click.option(
@@ -193,6 +194,10 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="Train in your store, and leave at most 8 files of 16 MiB for 'runs import', instead of recording.",
+)
+@click.option(
+    "--keep",
+    help="With --pack, keep at most this of the weights, whatever a study asks: none, half (fp16, at the end) or all.",
 )
 @click.option("--retrain", is_flag=True, help="Train again what is already recorded.")
 @jobs_option
@@ -203,6 +208,7 @@ def record_runs(
     network: str | None,
     minutes: float | None,
     out: Path | None,
+    keep: str | None,
     retrain: bool,
     jobs: int | None,
     device: str,
@@ -214,16 +220,22 @@ def record_runs(
     goes on.
     """
     begun = time.time()
-    from bumplab.chapters.studies import select_studies
-    from bumplab.runs.campaigns import check_empty, describe_campaign, plan_deadline, run_campaign
+    from bumplab.chapters.studies import limit_weights, select_studies
+    from bumplab.runs.campaigns import check_empty, describe_campaign, describe_too_large, plan_deadline, run_campaign
     from bumplab.runs.recording import record_studies
     from bumplab.runs.store import recorded_folder
 
     if retrain and (minutes is not None or out):
         raise BumplabError("With --retrain, the next call would begin anew: use it without --minutes and --pack.")
-    studies = select_studies(names, network)
+    if keep is not None and not out:
+        raise BumplabError("What the book records keeps what its studies ask for: use --keep with --pack.")
+    studies = select_studies(names, network, everywhere=out is not None)
+    if keep is not None:
+        studies = limit_weights(studies, keep)
     if out:
         check_empty(out)
+        for line in describe_too_large(studies):
+            click.echo(line, err=True)
     deadline = None if minutes is None else plan_deadline(studies, minutes, out, begun)
     if out:
         campaign = run_campaign(studies, out, deadline, jobs, device, precision)

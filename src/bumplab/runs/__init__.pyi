@@ -26,6 +26,7 @@ from .campaigns import (
     Studies as Studies,
     check_empty as check_empty,
     describe_campaign as describe_campaign,
+    describe_too_large as describe_too_large,
     pack_campaign as pack_campaign,
     plan_deadline as plan_deadline,
     run_campaign as run_campaign,

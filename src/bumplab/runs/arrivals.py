@@ -41,8 +41,8 @@ class Arrival:
     ----------
     status : {"taken", "skipped", "refused"}
     sentence : str
-    id, study : str
-        Of a finished run that is in the store now; else empty.
+    id : str
+        Of a finished run that is in the store now, and not recorded; else empty.
 
     Examples
     --------
@@ -53,7 +53,6 @@ class Arrival:
     status: Literal["taken", "skipped", "refused"]
     sentence: str
     id: str = ""
-    study: str = ""
 
 
 def import_bundles(folder: Path, store: FileStore) -> Iterator[Arrival]:
@@ -69,7 +68,7 @@ def import_bundles(folder: Path, store: FileStore) -> Iterator[Arrival]:
     >>> from bumplab.runs.bundles import write_bundle
     >>> name = "0123456789ab.safetensors"
     >>> with TemporaryDirectory() as folder:
-    ...     parts = write_bundle(Path(folder), {name: b"no run"}, {name: "tests"})
+    ...     parts = write_bundle(Path(folder), {name: b"no run"})
     ...     for arrival in import_bundles(Path(folder), FileStore(Path(folder))):
     ...         print(arrival.sentence)
     0123456789ab.safetensors is damaged or no run of bumplab; train the run again with retrain=True.
@@ -94,14 +93,14 @@ def _import(id: str, bundle: Bundle, store: FileStore) -> Arrival:
                 return _import_checkpoint(id, files, Path(place), store)
             if files:
                 raise StoreError(f"Run {id} arrives both finished and unfinished; nothing of it was taken.")
-            return _import_run(id, finished, bundle.studies[id + SUFFIX], Path(place), store)
+            return _import_run(id, finished, Path(place), store)
     except Timeout:
         return Arrival("refused", f"Run {id} is being trained here; import again when that is done.")
     except BumplabError as error:
         return Arrival("refused", str(error))
 
 
-def _import_run(id: str, content: bytes, study: str, place: Path, store: FileStore) -> Arrival:
+def _import_run(id: str, content: bytes, place: Path, store: FileStore) -> Arrival:
     path = place / f"{id}{SUFFIX}"
     with disk_errors(path):
         write_file(path, content)
@@ -121,10 +120,9 @@ def _import_run(id: str, content: bytes, study: str, place: Path, store: FileSto
                     "nothing of it was taken."
                 )
             if known.kept >= run.kept:
-                is_ours = there is store
                 sentence = f"Run {id} is in {known.path} already, with the same numbers."
-                return Arrival("skipped", sentence, id if is_ours else "", study if is_ours else "")
-        return Arrival("taken", f"Run {id} is in {store.save(record).path}.", id, study)
+                return Arrival("skipped", sentence, id if there is store else "")
+        return Arrival("taken", f"Run {id} is in {store.save(record).path}.", id)
 
 
 def _get_whole(place: PackStore | FileStore, id: str) -> Run | None:

@@ -35,7 +35,6 @@ _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Name = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{12}(\.checkpoint-\d{8,9}|\.snapshot-\d{8,9})?\.safetensors$")
 ]
-_Study = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 
 
 class _Strict(BaseModel):
@@ -43,18 +42,17 @@ class _Strict(BaseModel):
 
 
 class BundledFile(_Strict):
-    """What a manifest says of a file: its name, size, SHA-256, and the study that asks for its run.
+    """What a manifest says of a file: its name, size and SHA-256.
 
     Examples
     --------
-    >>> BundledFile(name="0123456789ab.safetensors", size=5, sha256="0" * 64, study="tests").size
+    >>> BundledFile(name="0123456789ab.safetensors", size=5, sha256="0" * 64).size
     5
     """
 
     name: _Name
     size: Annotated[int, Field(ge=0, le=MAX_PARTS * MAX_PART_BYTES)]
     sha256: _Digest
-    study: _Study
 
 
 class _Part(_Strict):
@@ -88,14 +86,11 @@ class Bundle:
     ----------
     files : dict
         Name to content, of the files that are whole.
-    studies : dict
-        Name of each of these files to the study that asks for its run.
     lost : tuple of str
         Names of the files that are not whole.
     """
 
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
-    studies: dict[str, str] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
 
 
@@ -105,12 +100,12 @@ def bundle_room(names: Sequence[str]) -> int:
     Examples
     --------
     >>> bundle_room(["0123456789ab.safetensors"])  # 8 parts of 16 MiB, less the 8 lines
-    134208568
+    134209456
     """
     return MAX_PARTS * _capacity(names)
 
 
-def write_bundle(folder: Path, files: Mapping[str, bytes], studies: Mapping[str, str]) -> list[Path]:
+def write_bundle(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write files as a bundle into a folder and return the paths of its parts.
 
     Parameters
@@ -119,8 +114,6 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], studies: Mapping[str,
         It is made where it is missing.
     files : mapping
         Name to content; at least one.
-    studies : mapping
-        Name to the study that asks for the file's run.
 
     Raises
     ------
@@ -132,7 +125,7 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], studies: Mapping[str,
     >>> from tempfile import TemporaryDirectory
     >>> name = "0123456789ab.safetensors"
     >>> with TemporaryDirectory() as folder:
-    ...     paths = write_bundle(Path(folder), {name: b"whole"}, {name: "tests"})
+    ...     paths = write_bundle(Path(folder), {name: b"whole"})
     ...     bundle, problems = next(read_bundles(Path(folder)))
     >>> bundle.files, problems
     ({'0123456789ab.safetensors': b'whole'}, [])
@@ -143,10 +136,7 @@ def write_bundle(folder: Path, files: Mapping[str, bytes], studies: Mapping[str,
     room = _capacity(list(files))
     pieces = [whole[start : start + room] for start in range(0, len(whole) or 1, room)]
     try:
-        listed = [
-            BundledFile(name=name, size=len(content), sha256=_sha256(content), study=studies[name])
-            for name, content in files.items()
-        ]
+        listed = [BundledFile(name=name, size=len(content), sha256=_sha256(content)) for name, content in files.items()]
         parts = [_Part(size=len(piece), sha256=_sha256(piece)) for piece in pieces]
         manifests = [_Manifest(part=number, files=listed, parts=parts) for number in range(1, len(parts) + 1)]
     except ValidationError:
@@ -232,7 +222,7 @@ def _read_bundle(
         if None in cuts or _sha256(content) != file.sha256:
             bundle.lost = (*bundle.lost, file.name)
         else:
-            bundle.files[file.name], bundle.studies[file.name] = content, file.study
+            bundle.files[file.name] = content
         start = end
     return bundle, problems
 
@@ -269,7 +259,7 @@ def _read_part(path: Path) -> tuple[_Manifest, bytes | None]:
 def _capacity(names: Sequence[str]) -> int:
     """Return how many bytes of payload a part has room for beside the longest line that it can begin with."""
     size = MAX_PARTS * MAX_PART_BYTES
-    files = [{"name": name, "size": size, "sha256": "0" * 64, "study": "0" * 100} for name in names]
+    files = [{"name": name, "size": size, "sha256": "0" * 64} for name in names]
     parts = [{"size": size, "sha256": "0" * 64}] * MAX_PARTS
     head = {"format": "bumplab bundle", "version": 1, "part": 1, "files": files, "parts": parts}
     return MAX_PART_BYTES - len(seal(head)) - 1

@@ -182,9 +182,9 @@ def pack_campaign(studies: Studies, store: FileStore, out: Path) -> Campaign:
     BumplabError
         If the disk refuses.
     """
-    campaign, files, names_of = Campaign(), {}, {}
+    campaign, files = Campaign(), {}
     recorded = set(PackStore(recorded_folder()).ids())
-    for id, study, paths in _candidates(studies, store, recorded, campaign):
+    for id, paths in _candidates(studies, store, recorded, campaign):
         size = sum(path.stat().st_size for path in paths.values())
         names = [*files, *paths]
         if size > bundle_room(list(paths)):
@@ -193,10 +193,9 @@ def pack_campaign(studies: Studies, store: FileStore, out: Path) -> Campaign:
             campaign.left[id] = f"{size / 2**20:.0f} MiB, for which there was no room: the next call packs it"
         else:
             files |= {name: path.read_bytes() for name, path in paths.items()}
-            names_of |= dict.fromkeys(paths, study)
             (campaign.runs if f"{id}.safetensors" in paths else campaign.checkpoints).append(id)
     if files:
-        campaign.parts = write_bundle(out, files, names_of)
+        campaign.parts = write_bundle(out, files)
         for id in campaign.runs:
             with disk_errors(store.folder):
                 _mark(store, id).touch()
@@ -205,8 +204,8 @@ def pack_campaign(studies: Studies, store: FileStore, out: Path) -> Campaign:
 
 def _candidates(
     studies: Studies, store: FileStore, recorded: set[str], campaign: Campaign
-) -> Iterator[tuple[str, str, dict[str, Path]]]:
-    """Yield id, study, and the files of each run that could be packed; what is damaged or in use is left."""
+) -> Iterator[tuple[str, dict[str, Path]]]:
+    """Yield id and the files of each run that could be packed; what is damaged or in use is left."""
     cells = [(each.id, kept, name) for name, study in studies.items() for each, kept in study.items()]
     cells = [cell for cell in cells if cell[0] not in recorded]
     finished = [cell for cell in cells if is_file(store.path(cell[0]))]
@@ -216,12 +215,12 @@ def _candidates(
         try:
             with store.hold(id, timeout=0):
                 if (id, kept, study) in begun:
-                    yield id, study, _checkpoint_files(store, id)
+                    yield id, _checkpoint_files(store, id)
                     continue
                 run = read_run(store.path(id))
                 run.check()
                 if keeps_enough(run, kept):
-                    yield id, study, {store.path(id).name: store.path(id)}
+                    yield id, {store.path(id).name: store.path(id)}
                 else:
                     campaign.left[id] = f"it keeps less of its weights than {kept!r}, which study {study} asks for"
         except Timeout:
@@ -245,6 +244,23 @@ def _checkpoint_files(store: FileStore, id: str) -> dict[str, Path]:
 def _mark(store: FileStore, id: str) -> Path:
     """Return the path of the empty file which says that a run was packed."""
     return store.folder / f"{id}.packed"
+
+
+def describe_too_large(studies: Studies) -> list[str]:
+    """Return, in at most one line, which runs keep more than a bundle can hold: they would never be packed.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> describe_too_large({"tests": {preset("paper", training={"snapshots": (0, 1, 2)}): "all"}})
+    ['Runs that keep more than a bundle holds will stay here: 1, of up to 168 MiB; --keep half packs them.']
+    """
+    sizes = [run_bytes_forecast(settings, kept) for study in studies.values() for settings, kept in study.items()]
+    large = [size for size in sizes if size > MAX_PARTS * MAX_PART_BYTES]
+    if not large:
+        return []
+    what = f"{len(large)}, of up to {max(large) / 2**20:.0f} MiB"
+    return [f"Runs that keep more than a bundle holds will stay here: {what}; --keep half packs them."]
 
 
 def describe_campaign(campaign: Campaign, out: Path) -> Sequence[str]:
