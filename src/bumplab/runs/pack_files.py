@@ -82,10 +82,17 @@ def check_head(path: Path, remedy: str, kind: type[StoreError]) -> None:
     """Raise, of this kind, unless a file can be opened and begins like one of safetensors with a head of bearable size.
 
     What safetensors says of a file that cannot be opened names no cause, and a head of 80 MB keeps it busy for seconds.
+
+    Examples
+    --------
+    >>> check_head(Path("/nowhere"), REMEDY, PackError)
+    Traceback (most recent call last):
+    bumplab.runs.records.PackError: Cannot read /nowhere: No such file or directory; take it from the repository again.
     """
     with disk_errors(path, "read", remedy, kind), open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
-    if size > MAX_HEAD:
+        whole = os.fstat(file.fileno()).st_size
+    if MAX_HEAD < size <= whole:  # one longer than its file costs nothing to refuse
         raise kind(f"{path} is damaged: its head has {size:,} bytes, more than {MAX_HEAD:,}; {remedy}.")
 
 
