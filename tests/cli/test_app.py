@@ -13,8 +13,10 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
+from bumplab.chapters.studies import select_studies
 from bumplab.chapters.validation import parameters
 from bumplab.cli.app import run
+from bumplab.cli.runs import runs_group
 from bumplab.common.errors import BumplabError, quote
 from bumplab.runs.pack import read_pack
 from bumplab.runs.packing import write_pack
@@ -288,6 +290,16 @@ def test_an_impossible_campaign_is_refused_in_one_sentence(words, part, bumplab,
     replace_everywhere(monkeypatch, "bumplab.runs.store.load_or_train", lambda *_: pytest.fail("it trained"))
     places = {"OUT": tmp_path / "out", "BOOK": tmp_path / "book"}
     refused(bumplab(*RECORD, *(places.get(word, word) for word in words)), part)
+
+
+def test_the_campaigns_on_the_page_of_running_can_be_started_as_written():
+    page = (Path(__file__).parents[2] / "book" / "running.md").read_text(encoding="utf-8")
+    commands = re.findall(r"bumplab runs (record|import) ([^'`\n]*-[^'`\n]*)", page)
+    assert [name for name, _ in commands].count("record") >= 3 and "import" in dict(commands)
+    for name, words in commands:
+        given = runs_group.commands[name].make_context(name, words.split()).params
+        if name == "record":
+            assert select_studies(given["names"], given["network"])
 
 
 def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_path):
