@@ -247,7 +247,9 @@ def test_a_deadline_leaves_time_for_the_final_evaluation(tmp_path, computer):
         shutil.rmtree(store.folder, ignore_errors=True)
         deadline = Slow(end)
         deadline.clock = lambda: deadline.now
-        return train_lacking(studies, store.folder, False, 1, "cpu", "auto", deadline)[ONE.id]["status"]
+        outcome = train_lacking(studies, store.folder, False, 1, "cpu", "auto", deadline)[ONE.id]["status"]
+        assert deadline.now < end
+        return outcome
 
     # All steps take 24 seconds, and the final evaluation is of more images than each measurement.
     assert status(24.0) == "stopped"
