@@ -163,10 +163,9 @@ def read_bundles(folder: Path) -> Iterator[tuple[Bundle, list[str]]]:
 
     Examples
     --------
-    >>> next(read_bundles(Path("/proc/self/fdinfo")))
+    >>> next(read_bundles(Path("/")))
     Traceback (most recent call last):
-    bumplab.common.errors.BumplabError: /proc/self/fdinfo holds no part of a bundle, a file ending in .bumplab; name
-    another folder.
+    bumplab.common.errors.BumplabError: / holds no part of a bundle, a file ending in .bumplab; name another folder.
     """
     with disk_errors(folder, "read", "name another folder"):
         paths = sorted(path for path in Path(folder).iterdir() if path.name.endswith(BUNDLE_SUFFIX))
