@@ -69,9 +69,8 @@ def import_bundles(folder: Path, store: FileStore) -> Iterator[Arrival]:
     >>> name = "0123456789ab.safetensors"
     >>> with TemporaryDirectory() as folder:
     ...     parts = write_bundle(Path(folder), {name: b"no run"})
-    ...     for arrival in import_bundles(Path(folder), FileStore(Path(folder))):
-    ...         print(arrival.sentence)
-    0123456789ab.safetensors is damaged or no run of bumplab; train the run again with retrain=True.
+    ...     [arrival.status for arrival in import_bundles(Path(folder), FileStore(Path(folder)))]
+    ['refused']
     """
     for bundle, problems in read_bundles(folder):
         for problem in problems:
