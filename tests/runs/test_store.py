@@ -2,7 +2,6 @@
 
 import functools
 import math
-import multiprocessing
 import os
 import random
 import re
@@ -19,6 +18,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tampering import contents, tampered
+from tiny_runs import CONTEXT, get, tiny, wait_for
 
 from bumplab.analysis.activations import record_activations, to_grid
 from bumplab.chapters.studies import all_studies
@@ -43,20 +43,6 @@ from bumplab.training.settings import preset
 from bumplab.training.state import Interrupted, init_state, mean_target
 from bumplab.worlds.bumps import BumpWorld
 from patching import replace_everywhere
-
-#: Processes forked from one that has imported the package already: each starts in milliseconds.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["bumplab.__main__", "pytest", "torch._dynamo"])
-
-
-def tiny(last=10, **changes):
-    """Return the smoke preset on 8 x 8 pixels: milliseconds a step."""
-    small = preset("smoke", world={"size": 8}, model={"patch": 1})
-    return small.replace(training={"steps": last, "snapshots": (0, last // 2), "evaluate_every": 5}).replace(**changes)
-
-
-def get(settings, store, **options):
-    return load_or_train(settings, store=store, device="cpu", progress=False, **options)
 
 
 def same(one, other, dtype=torch.float32):
@@ -316,14 +302,6 @@ def test_ctrl_c_on_the_command_line_leaves_a_checkpoint_and_exit_code_130(tmp_pa
     resume(state, work)
     step = state.step
     assert step == int(told[1]) >= 3 and next(training_steps(state)).step == step + 1
-
-
-def wait_for(happened, dead):
-    """Wait until `happened()`; fail if `dead()` is not None before, or after a minute."""
-    end = time.monotonic() + 60
-    while not happened():
-        assert dead() is None and time.monotonic() < end
-        time.sleep(0.002)
 
 
 def command_line(store, last):

@@ -97,9 +97,12 @@ def import_runs(path: Path) -> None:
     run = read_run(path)
     run.check()
     with store.hold(run.id):
-        if store.get(run.id):
-            raise BumplabError(f"Run {run.id} is in {store.folder} already; nothing was written.")
-        click.echo(f"{store.save(run.record()).path}")
+        known = store.get(run.id)
+        if not known:
+            click.echo(f"{store.save(run.record()).path}")
+    if known:
+        store.settle(run.id)
+        raise BumplabError(f"Run {run.id} is in {store.folder} already; nothing was written.")
 
 
 def _import_folder(folder: Path, store: FileStore) -> int:
