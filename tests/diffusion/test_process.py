@@ -298,7 +298,8 @@ def test_the_loss_is_the_mean_squared_error_of_what_is_predicted(schedule, predi
         seen.update(x=x, t=t)
         return torch.zeros_like(x)
 
-    loss = diffusion.loss(model, x0, mu, torch.Generator().manual_seed(3))
+    t, eps = diffusion.sample_timesteps_and_noise(x0, torch.Generator().manual_seed(3))
+    loss = diffusion.loss(model, x0, mu, t, eps)
     signal, noise = diffusion.signal_and_noise_scale(seen["t"])
     target = diffusion.target(x0, (seen["x"] - signal * x0) / noise, seen["t"])
     assert float(loss) == pytest.approx(float((target**2).mean()), rel=1e-3)

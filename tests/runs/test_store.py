@@ -617,12 +617,13 @@ def test_the_loss_of_one_step_is_that_of_the_diffusion(done):
     state = init_state(tiny(), "cpu")
     generator = torch.Generator().manual_seed(0)
     mu = state.conditions[torch.randint(64, (16,), generator=generator)]
-    expected = tiny().diffusion.loss(state.model, tiny().world.render(mu), mu, generator)
+    x0 = tiny().world.render(mu)
+    expected = tiny().diffusion.loss(state.model, x0, mu, *tiny().diffusion.sample_timesteps_and_noise(x0, generator))
     assert done.history["loss"][0] == [1, pytest.approx(expected.item(), rel=1e-5)]
 
 
 def test_a_loss_that_is_no_number_stops_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(Diffusion, "loss", lambda self, model, *_: sum(p.sum() for p in model.parameters()) * math.nan)
+    monkeypatch.setattr(Diffusion, "target", lambda self, x0, *_: x0 * math.nan)
     with pytest.raises(BumplabError, match=r"^The loss is not finite at step 1: lower training.learning_rate\.$"):
         train(tiny(), tmp_path, "cpu", progress=False)
 

@@ -146,8 +146,10 @@ class Diffusion(FrozenConfig):
         t = torch.randint(self.timesteps, (len(x0),), generator=generator, device=x0.device)
         return t, torch.randn(x0.shape, generator=generator, device=x0.device)
 
-    def loss(self, model: Denoiser, x0: torch.Tensor, mu: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return the mean squared error at random timesteps (Ho et al. 2020, eq. 14), a scalar.
+    def loss(
+        self, model: Denoiser, x0: torch.Tensor, mu: torch.Tensor, t: torch.Tensor, eps: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the mean squared error of what the network predicts (Ho et al. 2020, eq. 14), a scalar.
 
         Parameters
         ----------
@@ -156,17 +158,18 @@ class Diffusion(FrozenConfig):
             Clean images.
         mu : torch.Tensor, (n, 2)
             Their conditions.
-        generator : torch.Generator
-            On the device of the images; timesteps and noise come from it.
+        t : torch.Tensor, (n,)
+            Timesteps, see :meth:`sample_timesteps_and_noise`.
+        eps : torch.Tensor, (n, 1, N, N)
+            Noise.
 
         Examples
         --------
         >>> black = lambda x, t, mu: torch.full_like(x, -1.0)
-        >>> x0, mu = torch.ones(2, 1, 4, 4), torch.zeros(2, 2)
-        >>> Diffusion(prediction_type="x0").loss(black, x0, mu, torch.Generator().manual_seed(0)).item()  # (1 - -1)^2
+        >>> x0, eps = torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
+        >>> Diffusion(prediction_type="x0").loss(black, x0, torch.zeros(2, 2), torch.zeros(2), eps).item()  # (1 - -1)^2
         4.0
         """
-        t, eps = self.sample_timesteps_and_noise(x0, generator)
         output = model(self.add_noise(x0, eps, t), t, mu)
         return torch.nn.functional.mse_loss(output.float(), self.target(x0, eps, t))
 

@@ -26,7 +26,6 @@ from .ensembles import (
     ENSEMBLE_CHECKPOINT_SECONDS as ENSEMBLE_CHECKPOINT_SECONDS,
     MAX_MEMBERS as MAX_MEMBERS,
     Ensemble as Ensemble,
-    Stack as Stack,
     batching_key as batching_key,
     groups as groups,
     is_worthwhile as is_worthwhile,
@@ -35,9 +34,9 @@ from .loop import (
     CHECKPOINT_SECONDS as CHECKPOINT_SECONDS,
     CHECKPOINT_SHARE as CHECKPOINT_SHARE,
     ema_decay as ema_decay,
+    execute_steps as execute_steps,
     learning_rate as learning_rate,
     run_loop as run_loop,
-    sample_conditions as sample_conditions,
     train as train,
     training_steps as training_steps,
 )
@@ -65,7 +64,18 @@ from .state import (
     Interrupted as Interrupted,
     TrainState as TrainState,
     begin_session as begin_session,
+    init_optimizer as init_optimizer,
     init_state as init_state,
     mean_target as mean_target,
 )
 from .stopping import is_stop_due as is_stop_due, stop_when as stop_when
+from .step import (
+    Learner as Learner,
+    Loss as Loss,
+    Weights as Weights,
+    draw_batch as draw_batch,
+    network_loss as network_loss,
+    over_stack as over_stack,
+    stack_loss as stack_loss,
+    take_step as take_step,
+)

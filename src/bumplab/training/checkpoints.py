@@ -192,12 +192,8 @@ def _read(state: TrainState, path: Path) -> None:
         raise BumplabError(DAMAGED) from None
     for name, module in (("model", state.model), ("average", state.ema_model)):
         module.load_state_dict(_with_prefix(tensors, name))
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in _with_prefix(tensors, "optimizer").items():
-        index, _, name = key.partition("/")
-        moments.setdefault(int(index), {})[name] = value
-    groups = state.optimizer.state_dict()["param_groups"]
-    state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    for name, moment in _moments(state).items():
+        moment.copy_(tensors[name])
     if scaled:
         state.scaler.load_state_dict(header.scaler)
     state.loss_sum.copy_(tensors["loss_sum"])
@@ -207,16 +203,17 @@ def _read(state: TrainState, path: Path) -> None:
 
 
 def _tensors(state: TrainState) -> dict[str, torch.Tensor]:
-    """Return all tensors of a state by name. Before the first step, moments are zero."""
+    """Return all tensors of a state by name."""
     tensors = {"generator": state.generator.get_state(), "loss_sum": state.loss_sum}
     for name, module in (("model", state.model), ("average", state.ema_model)):
         tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
-    moments = state.optimizer.state_dict()["state"]
-    for index, parameter in enumerate(state.model.parameters()):
-        zero = torch.zeros_like(parameter)
-        start = {"step": torch.zeros(()), "exp_avg": zero, "exp_avg_sq": zero.clone()}
-        tensors |= {f"optimizer/{index}/{key}": value for key, value in moments.get(index, start).items()}
-    return tensors
+    return tensors | _moments(state)
+
+
+def _moments(state: TrainState) -> dict[str, torch.Tensor]:
+    """Return the moments of the optimiser and its numbers of steps by name."""
+    moments = [state.optimizer.state[parameter] for parameter in state.model.parameters()]
+    return {f"optimizer/{index}/{key}": value for index, part in enumerate(moments) for key, value in part.items()}
 
 
 def _with_prefix(tensors: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:

@@ -15,23 +15,20 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.func import functional_call, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.func import functional_call
 
 from bumplab.analysis.accuracy import Evaluation, score_images
 from bumplab.training.device import DTYPES
-from bumplab.training.loop import ema_decay, learning_rate, sample_conditions
+from bumplab.training.loop import execute_steps
 from bumplab.training.settings import Settings
-from bumplab.training.state import TrainState
+from bumplab.training.state import TrainState, init_optimizer
+from bumplab.training.step import Learner, Weights, over_stack, stack_loss
 
 #: Most members of one ensemble: a GPU is busy with fewer, and an interruption should cost little.
 MAX_MEMBERS = 128
 #: Time between the checkpoints of an ensemble, which are a file for each member.
 ENSEMBLE_CHECKPOINT_SECONDS = 120.0
 _IMAGES = 8192  # generated at a time, over all members
-
-#: The parameters of M equal networks by name, each (M, ...).
-Stack = dict[str, torch.Tensor]
 
 
 def is_worthwhile(device: torch.device) -> bool:
@@ -97,8 +94,8 @@ class Ensemble:
     states : sequence of TrainState
     parameters, ema_parameters : dict of str to torch.Tensor, (M, ...)
         Weights and averaged weights of all members.
-    sigma : torch.Tensor, (M, 2)
-        Widths of the bumps, which may differ between members.
+    learner : Learner
+        All members as one.
 
     Examples
     --------
@@ -110,38 +107,27 @@ class Ensemble:
 
     def __init__(self, states: Sequence[TrainState]) -> None:
         self.states, first = states, states[0]
-        self.settings, self.device, self.precision = first.settings, first.device, first.precision
+        self.settings, self.device = first.settings, first.device
         self.parameters = _stack([state.model for state in states])
         self.ema_parameters = _stack([state.ema_model for state in states])
-        self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
-            weight_decay=self.settings.training.weight_decay,
-            fused=first.optimizer.defaults["fused"],
-        )
-        for name, stacked in self.parameters.items():
+        for stacked in self.parameters.values():
             stacked.requires_grad_()
-            self._stack_moments(name, stacked)
+        optimizer = init_optimizer(self.parameters.values(), self.settings.training)
+        for name, stacked in self.parameters.items():
+            parts = [state.optimizer.state[state.model.get_parameter(name)] for state in states]
+            _stack_moments(optimizer.state[stacked], parts)
         self.loss_sum = torch.stack([state.loss_sum for state in states])
-        self.sigma = torch.tensor([state.settings.world.sigma for state in states], device=self.device)
         for state, total in zip(states, self.loss_sum, strict=True):
             state.loss_sum, state.ensemble_size = total, len(states)
+        sigma = torch.tensor([state.settings.world.sigma for state in states], device=self.device)
+        loss = stack_loss(first.model, self.parameters, self.settings.diffusion)
+        self.learner = Learner(
+            self.settings, loss, self.parameters, self.ema_parameters,
+            optimizer, first.scaler, [state.generator for state in states], [state.conditions for state in states],
+            self.loss_sum, DTYPES[first.precision], sigma.repeat_interleave(self.settings.training.batch, 0),
+        )  # fmt: skip
 
-    def _stack_moments(self, name: str, stacked: torch.Tensor) -> None:
-        """Give the ensemble's optimiser the moments of its members, zero before the first step, and them views."""
-        owned = [(state.optimizer.state, state.model.get_parameter(name)) for state in self.states]
-        kept = [moments.get(part, {}) for moments, part in owned]
-        whole = {
-            key: torch.stack([old.get(key, torch.zeros_like(part)) for old, (_, part) in zip(kept, owned, strict=True)])
-            for key in ("exp_avg", "exp_avg_sq")
-        }
-        count = torch.full(
-            (), float(self.states[0].step), device=self.device if self.optimizer.defaults["fused"] else "cpu"
-        )
-        self.optimizer.state[stacked] = {"step": count, **whole}
-        for k, (moments, part) in enumerate(owned):
-            moments[part] = {"step": count, **{key: value[k] for key, value in whole.items()}}
-
-    def predict(self, weights: Stack, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
+    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
         """Map images (M, n, 1, N, N), timesteps (M, n) and conditions (M, n, 2) through M networks.
 
         Parameters
@@ -162,11 +148,7 @@ class Ensemble:
         torch.Size([2, 3, 1, 32, 32])
         """
         one = self.states[0].model
-        if len(x) == 1:  # vmap has no rule for the group norm of a stack of one
-            return functional_call(one, {name: stack[0] for name, stack in weights.items()}, (x[0], t[0], mu[0]))[None]
-        # The plain form of attention is the one that vmap maps on every device.
-        with sdpa_kernel(SDPBackend.MATH):
-            return vmap(lambda w, *inputs: functional_call(one, w, inputs))(weights, x, t, mu)
+        return over_stack(lambda own, *inputs: functional_call(one, own, inputs))(weights, x, t, mu)
 
     def steps(self) -> Iterator[Sequence[TrainState]]:
         """Train, yielding the states after every step: :func:`~bumplab.training.loop.training_steps` for all.
@@ -178,35 +160,7 @@ class Ensemble:
         >>> [state.step for state in next(ensemble.steps())]
         [1, 1]
         """
-        settings, diffusion, world = self.settings, self.settings.diffusion, self.settings.world
-        parameters, averages = list(self.parameters.values()), list(self.ema_parameters.values())
-        dtype = DTYPES[self.precision]
-        sigma = self.sigma.repeat_interleave(settings.training.batch, 0)
-        while self.states[0].step < settings.training.steps:
-            step = self.states[0].step
-            mu = torch.stack([sample_conditions(state) for state in self.states])
-            images = world.render(mu.flatten(0, 1), sigma).unflatten(0, mu.shape[:2])
-            draws = [
-                diffusion.sample_timesteps_and_noise(own, state.generator)
-                for own, state in zip(images, self.states, strict=True)
-            ]
-            t, eps = (torch.stack(parts) for parts in zip(*draws, strict=True))
-            x0, noise, when = images.flatten(0, 1), eps.flatten(0, 1), t.flatten()
-            noisy = diffusion.add_noise(x0, noise, when).unflatten(0, mu.shape[:2])
-            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-                output = self.predict(self.parameters, noisy, t, mu).float()
-            losses = (output.flatten(0, 1) - diffusion.target(x0, noise, when)).square().view(len(mu), -1).mean(1)
-            self.optimizer.zero_grad()
-            losses.sum().backward()
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step)
-            self.optimizer.step()
-            with torch.no_grad():
-                torch._foreach_lerp_(averages, parameters, 1 - ema_decay(settings, step))  # pyright: ignore[reportPrivateImportUsage]
-                self.loss_sum += losses.detach()
-            for state in self.states:
-                state.step += 1
-            yield self.states
+        return execute_steps(self.learner, self.states)
 
     @torch.no_grad()
     def evaluate(self, states: Sequence[TrainState], most: int) -> list[dict[str, Evaluation]]:
@@ -279,7 +233,7 @@ class Ensemble:
         ]
 
 
-def _stack(modules: Sequence[nn.Module]) -> Stack:
+def _stack(modules: Sequence[nn.Module]) -> dict[str, torch.Tensor]:
     """Return the parameters of equal modules, stacked; theirs become views into it."""
     stacks = {}
     for name, _ in modules[0].named_parameters():
@@ -288,6 +242,17 @@ def _stack(modules: Sequence[nn.Module]) -> Stack:
         for part, view in zip(parts, stacks[name], strict=True):
             part.data = view
     return stacks
+
+
+def _stack_moments(stacked: dict[str, torch.Tensor], parts: Sequence[dict[str, torch.Tensor]]) -> None:
+    """Give the ensemble's optimiser the moments of its members for one parameter, and them views."""
+    for key in ("exp_avg", "exp_avg_sq"):
+        stacked[key].copy_(torch.stack([part[key] for part in parts]))
+        for part, view in zip(parts, stacked[key], strict=True):
+            part[key] = view
+    stacked["step"].copy_(parts[0]["step"])
+    for part in parts:
+        part["step"] = stacked["step"]
 
 
 def _split(items: list[Any], size: int) -> Iterator[list[Any]]:

@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from bumplab.common.errors import BumplabError
 from bumplab.training.checkpoints import init_or_resume, save_checkpoint
-from bumplab.training.device import DTYPES, deterministic
+from bumplab.training.device import deterministic
 from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import save_snapshot
 from bumplab.training.state import Interrupted, TrainState, begin_session
 from bumplab.training.stopping import is_stop_due
+from bumplab.training.step import Learner, take_step
 
 #: Least time between checkpoints.
 CHECKPOINT_SECONDS = 20.0
@@ -74,21 +74,8 @@ def ema_decay(settings: Settings, step: int) -> float:
     return min(settings.training.ema_decay, (1 + step) / (10 + step))
 
 
-def sample_conditions(state: TrainState) -> torch.Tensor:
-    """Draw the conditions (batch, 2) of one step, with replacement.
-
-    Examples
-    --------
-    >>> from bumplab.training import init_state, preset
-    >>> sample_conditions(init_state(preset("smoke"), "cpu")).shape
-    torch.Size([16, 2])
-    """
-    n, batch = len(state.conditions), state.settings.training.batch
-    return state.conditions[torch.randint(n, (batch,), generator=state.generator, device=state.device)]
-
-
 def training_steps(state: TrainState) -> Iterator[TrainState]:
-    """Train, yielding the state after every optimiser step until the last: the whole method in one loop.
+    """Train, yielding the state after every :func:`~bumplab.training.step.take_step` until the last.
 
     Parameters
     ----------
@@ -106,26 +93,33 @@ def training_steps(state: TrainState) -> Iterator[TrainState]:
     >>> next(training_steps(init_state(preset("smoke"), "cpu"))).step
     1
     """
-    settings, training = state.settings, state.settings.training
-    parameters, averages = list(state.model.parameters()), list(state.ema_model.parameters())
-    dtype = DTYPES[state.precision]
-    while state.step < training.steps:
-        mu = sample_conditions(state)
-        images = settings.world.render(mu)
-        with torch.autocast(state.device.type, dtype, enabled=dtype is not None):
-            loss = settings.diffusion.loss(state.model, images, mu, state.generator)
-        state.optimizer.zero_grad()
-        state.scaler.scale(loss).backward()
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, state.step)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        decay = ema_decay(settings, state.step)
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, parameters, 1 - decay)  # pyright: ignore[reportPrivateImportUsage, reportCallIssue, reportArgumentType]
-            state.loss_sum += loss.detach()
-        state.step += 1
+    for _ in execute_steps(Learner.of(state), [state]):
         yield state
+
+
+def execute_steps(learner: Learner, states: Sequence[TrainState]) -> Iterator[Sequence[TrainState]]:
+    """Train one state, or several that are one learner, yielding them after every step until the last.
+
+    Parameters
+    ----------
+    learner : Learner
+    states : sequence of TrainState
+        All at the same step. They are changed in place.
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> state = init_state(preset("smoke"), "cpu")
+    >>> [each.step for each in next(execute_steps(Learner.of(state), [state]))]
+    [1]
+    """
+    settings, first = learner.settings, states[0]
+    while first.step < settings.training.steps:
+        learner.set_rates(learning_rate(settings, first.step), 1 - ema_decay(settings, first.step))
+        take_step(learner)
+        for state in states:
+            state.step += 1
+        yield states
 
 
 def train(

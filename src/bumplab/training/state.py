@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import bumplab
 from bumplab.common.errors import BumplabError
 from bumplab.models.unet import UNet
 from bumplab.training.device import device_name, pick_device, pick_precision
-from bumplab.training.settings import Settings
+from bumplab.training.settings import Settings, Training
 from bumplab.worlds.bumps import subsample_evenly
 
 
@@ -121,9 +122,7 @@ def init_state(settings: Settings, device: str = "auto", precision: str = "auto"
     model.init_constant_output(mean_target(settings))
     average.load_state_dict(model.state_dict())
     model, average = model.to(place), average.to(place).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), weight_decay=settings.training.weight_decay, fused=place.type != "mps"
-    )
+    optimizer = init_optimizer(model.parameters(), settings.training)
     state = TrainState(
         settings, place, precision, model, average, optimizer,
         torch.Generator(place).manual_seed(settings.seed),
@@ -133,6 +132,37 @@ def init_state(settings: Settings, device: str = "auto", precision: str = "auto"
     )  # fmt: skip
     begin_session(state)
     return state
+
+
+def init_optimizer(parameters: Iterable[torch.Tensor], training: Training) -> torch.optim.AdamW:
+    """Return AdamW with its moments, zero before the first step: they keep their place in memory from there on.
+
+    Parameters
+    ----------
+    parameters : iterable of torch.Tensor
+        All on one device.
+    training : Training
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> weight = torch.ones(3, requires_grad=True)
+    >>> init_optimizer([weight], preset("smoke").training).state[weight]["exp_avg"]
+    tensor([0., 0., 0.])
+    """
+    parameters = list(parameters)
+    place = parameters[0].device
+    fused = place.type != "mps"
+    optimizer = torch.optim.AdamW(
+        parameters, weight_decay=training.weight_decay, fused=fused, capturable=place.type == "cuda"
+    )
+    for each in parameters:
+        optimizer.state[each] = {
+            "step": torch.zeros((), dtype=torch.float32, device=place if fused else "cpu"),
+            "exp_avg": torch.zeros_like(each, requires_grad=False),
+            "exp_avg_sq": torch.zeros_like(each, requires_grad=False),
+        }
+    return optimizer
 
 
 def begin_session(state: TrainState) -> str | None:
