@@ -154,14 +154,10 @@ class Diffusion(FrozenConfig):
         Parameters
         ----------
         model : callable (x, t, mu) -> output
-        x0 : torch.Tensor, (n, 1, N, N)
-            Clean images.
-        mu : torch.Tensor, (n, 2)
-            Their conditions.
-        t : torch.Tensor, (n,)
-            Timesteps, see :meth:`sample_timesteps_and_noise`.
-        eps : torch.Tensor, (n, 1, N, N)
-            Noise.
+        x0, mu : torch.Tensor, (n, 1, N, N) and (n, 2)
+            Clean images and their conditions.
+        t, eps : torch.Tensor, (n,) and (n, 1, N, N)
+            See :meth:`sample_timesteps_and_noise`.
 
         Examples
         --------

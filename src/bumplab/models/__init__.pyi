@@ -3,6 +3,8 @@ from .layers import (
     Block as Block,
     DoubleConv as DoubleConv,
     Down as Down,
+    GroupNorm as GroupNorm,
+    LayerNorm as LayerNorm,
     Up as Up,
     sinusoidal_encoding as sinusoidal_encoding,
 )

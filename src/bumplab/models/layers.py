@@ -1,4 +1,8 @@
-"""Layers of the UNet: encodings, convolutions, attention."""
+"""Layers of the UNet: encodings, convolutions, attention.
+
+They compute in the precision of their input, which has to be that of their weights. Norms alone may have weights in
+a higher precision than the rest of the network.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,34 @@ def sinusoidal_encoding(value: torch.Tensor, length: int, highest: float = 1.0, 
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group norm in the precision of its own weights; the output has that of the input.
+
+    Examples
+    --------
+    >>> GroupNorm(1, 4)(torch.ones(2, 4, 3, 3, dtype=torch.bfloat16)).dtype
+    torch.bfloat16
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize (n, c, H, W)."""
+        return super().forward(x.to(self.weight.dtype)).to(x.dtype)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm in the precision of its own weights; the output has that of the input.
+
+    Examples
+    --------
+    >>> LayerNorm(4)(torch.ones(2, 4, dtype=torch.bfloat16)).dtype
+    torch.bfloat16
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize (..., c)."""
+        return super().forward(x.to(self.weight.dtype)).to(x.dtype)
+
+
 class DoubleConv(nn.Module):
     """Two 3 x 3 convolutions, each with group norm; with `residual`, added to the input.
 
@@ -59,9 +91,9 @@ class DoubleConv(nn.Module):
         super().__init__()
         self.residual = residual
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm1 = nn.GroupNorm(1, channels_out)
+        self.norm1 = GroupNorm(1, channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.norm2 = nn.GroupNorm(1, channels_out)
+        self.norm2 = GroupNorm(1, channels_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (n, channels_in, H, W) to (n, channels_out, H, W)."""
@@ -145,11 +177,11 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(channels)
+        self.norm = LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
         self.mlp = nn.Sequential(
-            nn.LayerNorm(channels), nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels)
+            LayerNorm(channels), nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, channels)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -183,7 +183,7 @@ class UNet(nn.Module):
         Returns
         -------
         torch.Tensor, (n, 1, N, N)
-            eps, v or x0, as the diffusion settings say.
+            eps, v or x0, as the diffusion settings say, in the precision of the network's weights.
 
         Examples
         --------
@@ -191,8 +191,9 @@ class UNet(nn.Module):
         >>> model(torch.zeros(3, 1, 16, 16), torch.zeros(3), torch.zeros(3, 2)).shape
         torch.Size([3, 1, 16, 16])
         """
-        encoding = self.encode(t, mu)
-        x1 = self.stem(F.pixel_unshuffle(x, self.settings.patch))
+        dtype = self.head.weight.dtype  # the precision in which to compute
+        encoding = self.encode(t, mu).to(dtype)
+        x1 = self.stem(F.pixel_unshuffle(x.to(dtype), self.settings.patch))
         x2 = self.attention1(self.down1(x1, encoding))
         x3 = self.attention2(self.down2(x2, encoding))
         x = self.attention3(self.down3(x3, encoding))

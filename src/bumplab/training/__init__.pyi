@@ -40,6 +40,7 @@ from .loop import (
     train as train,
     training_steps as training_steps,
 )
+from .mixed_precision import NORMS as NORMS, cast_weights as cast_weights, norm_names as norm_names
 from .outcomes import (
     EMBEDDED_LAYER as EMBEDDED_LAYER,
     MAX_EVALUATIONS as MAX_EVALUATIONS,

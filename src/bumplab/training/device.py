@@ -11,7 +11,7 @@ import torch
 
 from bumplab.common.errors import BumplabError, quote
 
-#: What autocast computes in; None for no autocast.
+#: What networks compute in, see :mod:`bumplab.training.mixed_precision`; None for the precision of their weights.
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -120,11 +120,11 @@ class Ensemble:
         for state, total in zip(states, self.loss_sum, strict=True):
             state.loss_sum, state.ensemble_size = total, len(states)
         sigma = torch.tensor([state.settings.world.sigma for state in states], device=self.device)
-        loss = stack_loss(first.model, self.parameters, self.settings.diffusion)
+        loss = stack_loss(first.model, self.parameters, self.settings.diffusion, DTYPES[first.precision])
         self.learner = Learner(
             self.settings, loss, self.parameters, self.ema_parameters,
             optimizer, first.scaler, [state.generator for state in states], [state.conditions for state in states],
-            self.loss_sum, DTYPES[first.precision], sigma.repeat_interleave(self.settings.training.batch, 0),
+            self.loss_sum, sigma.repeat_interleave(self.settings.training.batch, 0),
         )  # fmt: skip
 
     def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:

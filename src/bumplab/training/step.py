@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bumplab.diffusion.process import Diffusion
 from bumplab.training.device import DTYPES
+from bumplab.training.mixed_precision import cast_weights
 
 if TYPE_CHECKING:
     from bumplab.training.settings import Settings
@@ -51,8 +52,6 @@ class Learner:
         What training shows to each network.
     loss_sum : torch.Tensor, () or (M,)
         Sum of the losses.
-    dtype : torch.dtype, optional
-        What the networks compute in, see :data:`~bumplab.training.device.DTYPES`.
     sigma : torch.Tensor, (M * batch, 2), optional
         Width of each bump of a batch, instead of the world's.
     learning_rate, ema_weight : torch.Tensor, ()
@@ -61,12 +60,10 @@ class Learner:
     Examples
     --------
     >>> from bumplab.training import init_state, preset
-    >>> state = init_state(preset("smoke"), "cpu")
-    >>> learner = Learner.of(state)
-    >>> learner.set_rates(learning_rate=1e-3, ema_weight=0.1)
-    >>> take_step(learner)
-    >>> bool(state.loss_sum > 0)
-    True
+    >>> learner = Learner.of(init_state(preset("smoke"), "cpu"))
+    >>> learner.set_rates(learning_rate=1e-3, ema_weight=0.25)
+    >>> learner.ema_weight
+    tensor(0.2500)
     """
 
     settings: Settings
@@ -78,7 +75,6 @@ class Learner:
     generators: Sequence[torch.Generator]
     conditions: Sequence[torch.Tensor]
     loss_sum: torch.Tensor
-    dtype: torch.dtype | None = None
     sigma: torch.Tensor | None = None
     learning_rate: torch.Tensor = field(init=False)
     ema_weight: torch.Tensor = field(init=False)
@@ -87,7 +83,7 @@ class Learner:
         # AdamW reads the rate in double precision on the CPU, and in single precision on other devices.
         exact = torch.float64 if self.device.type == "cpu" else torch.float32
         self.learning_rate = torch.zeros((), dtype=exact, device=self.device)
-        self.ema_weight = torch.zeros_like(next(iter(self.averages.values())).new_zeros(()))
+        self.ema_weight = next(iter(self.averages.values())).new_zeros(())
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
 
@@ -95,10 +91,10 @@ class Learner:
     def of(cls, state: TrainState) -> Learner:
         """Return the learner of one training state, which it changes in place."""
         return cls(
-            state.settings, network_loss(state.model, state.settings.diffusion),
+            state.settings, network_loss(state.model, state.settings.diffusion, DTYPES[state.precision]),
             dict(state.model.named_parameters()), dict(state.ema_model.named_parameters()),
             state.optimizer, state.scaler, [state.generator], [state.conditions],
-            state.loss_sum, DTYPES[state.precision],
+            state.loss_sum,
         )  # fmt: skip
 
     @property
@@ -122,11 +118,15 @@ def take_step(learner: Learner) -> None:
 
     Examples
     --------
-    See :class:`Learner`.
+    >>> from bumplab.training import init_state, preset
+    >>> state = init_state(preset("smoke"), "cpu")
+    >>> learner = Learner.of(state)
+    >>> learner.set_rates(learning_rate=1e-3, ema_weight=0.1)
+    >>> take_step(learner)
+    >>> bool(state.loss_sum > 0)
+    True
     """
-    batch = draw_batch(learner)
-    with torch.autocast(learner.device.type, learner.dtype, enabled=learner.dtype is not None):
-        losses = learner.loss(*batch)
+    losses = learner.loss(*draw_batch(learner))
     learner.optimizer.zero_grad()
     learner.scaler.scale(losses.sum()).backward()
     learner.scaler.step(learner.optimizer)
@@ -167,8 +167,15 @@ def draw_batch(learner: Learner) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     return x0, mu, t, eps
 
 
-def network_loss(model: nn.Module, diffusion: Diffusion) -> Loss:
+def network_loss(model: nn.Module, diffusion: Diffusion, dtype: torch.dtype | None = None) -> Loss:
     """Return the loss () of one network as a function of a batch with M = 1.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    diffusion : Diffusion
+    dtype : torch.dtype, optional
+        What it computes in, see :func:`~bumplab.training.mixed_precision.cast_weights`.
 
     Examples
     --------
@@ -177,11 +184,23 @@ def network_loss(model: nn.Module, diffusion: Diffusion) -> Loss:
     >>> network_loss(state.model, state.settings.diffusion)(*draw_batch(Learner.of(state))).shape
     torch.Size([])
     """
-    return lambda *batch: diffusion.loss(model, *(part[0] for part in batch))
+    weights = dict(model.named_parameters())
+
+    def predict(*inputs: torch.Tensor) -> torch.Tensor:
+        return functional_call(model, dict(cast_weights(model, weights, dtype)), inputs)
+
+    return lambda *batch: diffusion.loss(model if dtype is None else predict, *(part[0] for part in batch))
 
 
-def stack_loss(model: nn.Module, weights: Weights, diffusion: Diffusion) -> Loss:
+def stack_loss(model: nn.Module, weights: Weights, diffusion: Diffusion, dtype: torch.dtype | None = None) -> Loss:
     """Return the losses (M,) of networks like `model` with these weights (M, ...), as a function of a batch.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    weights : dict of str to torch.Tensor, (M, ...)
+    diffusion, dtype
+        See :func:`network_loss`.
 
     Examples
     --------
@@ -195,7 +214,7 @@ def stack_loss(model: nn.Module, weights: Weights, diffusion: Diffusion) -> Loss
     def loss(own: Weights, *batch: torch.Tensor) -> torch.Tensor:
         return diffusion.loss(lambda *inputs: functional_call(model, dict(own), inputs), *batch)
 
-    return lambda *batch: over_stack(loss)(weights, *batch)
+    return lambda *batch: over_stack(loss)(cast_weights(model, weights, dtype), *batch)
 
 
 def over_stack(one: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
