@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bumplab.models.resampling import halve, stretch
+
 
 def sinusoidal_encoding(value: torch.Tensor, length: int, highest: float = 1.0, base: float = 10_000.0) -> torch.Tensor:
     """Return the sinusoidal encoding (n, length) of `value` (n,): sines, then cosines (Vaswani et al. 2017).
@@ -140,7 +142,7 @@ class Down(Block):
 
     def forward(self, x: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
         """Map (n, channels_in, H, W) to (n, channels_out, ceil(H / 2), ceil(W / 2))."""
-        return super().forward(F.max_pool2d(x, 2, ceil_mode=True), encoding)
+        return super().forward(halve(x), encoding)
 
 
 class Up(Block):
@@ -155,8 +157,8 @@ class Up(Block):
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
         """Map (n, c, H, W) and the skip (n, c', H', W') to (n, channels_out, H', W')."""
-        x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=True)
-        return super().forward(torch.cat([skip, x], dim=1), encoding)
+        height, width = skip.shape[-2:]
+        return super().forward(torch.cat([skip, stretch(x, (height, width))], dim=1), encoding)
 
 
 class Attention(nn.Module):
