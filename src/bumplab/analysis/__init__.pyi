@@ -1,13 +1,85 @@
-from .accuracy import CATEGORIES as CATEGORIES, Evaluation as Evaluation, TOLERANCE as TOLERANCE, concatenate as concatenate, evaluate as evaluate, score_images as score_images
-from .activations import Noise as Noise, lattice_activations as lattice_activations, record_activations as record_activations, to_grid as to_grid
-from .baselines import BASELINES as BASELINES, COPY_TOLERANCE as COPY_TOLERANCE, baseline_evaluations as baseline_evaluations, composer_conditions as composer_conditions, coverage as coverage, nearest_conditions as nearest_conditions
-from .detection import Detections as Detections, detect as detect, detect_bumps as detect_bumps, detect_stripes as detect_stripes
-from .encodings import encode_places as encode_places, encoding_frequencies as encoding_frequencies, mean_ablate_fastest as mean_ablate_fastest, replace_encoding as replace_encoding, shift_response as shift_response
-from .factorization import FactorizationScores as FactorizationScores, TORUS3D_OVERLAP as TORUS3D_OVERLAP, factorization_scores as factorization_scores, orthogonality as orthogonality, parallelism as parallelism
-from .geometry import AdditiveFit as AdditiveFit, additive_fit as additive_fit, explained_variance_ratio as explained_variance_ratio, intrinsic_dimension as intrinsic_dimension, n_components_for as n_components_for, participation_ratio as participation_ratio, pca as pca, validate_and_center as validate_and_center
-from .ideal_codes import clifford as clifford, conjunctive as conjunctive, one_hot as one_hot, population as population, torus3d as torus3d
-from .interventions import Outputs as Outputs, add_displacement as add_displacement, arrival_rates as arrival_rates, bump_displacements as bump_displacements, first_step_outputs as first_step_outputs, random_displacement as random_displacement, sample_with_outputs as sample_with_outputs
-from .kernels import RIDGE as RIDGE, encoding_kernel as encoding_kernel, kernel_regression as kernel_regression, predict_places as predict_places, relative_place_error as relative_place_error, relu_tangent_kernel as relu_tangent_kernel, unseen_places as unseen_places
+from .accuracy import (
+    CATEGORIES as CATEGORIES,
+    TOLERANCE as TOLERANCE,
+    Evaluation as Evaluation,
+    concatenate as concatenate,
+    evaluate as evaluate,
+    score_images as score_images,
+)
+from .activations import (
+    Noise as Noise,
+    lattice_activations as lattice_activations,
+    record_activations as record_activations,
+    to_grid as to_grid,
+)
+from .baselines import (
+    BASELINES as BASELINES,
+    COPY_TOLERANCE as COPY_TOLERANCE,
+    baseline_evaluations as baseline_evaluations,
+    composer_conditions as composer_conditions,
+    coverage as coverage,
+    nearest_conditions as nearest_conditions,
+)
+from .detection import (
+    Detections as Detections,
+    detect as detect,
+    detect_bumps as detect_bumps,
+    detect_stripes as detect_stripes,
+)
+from .encodings import (
+    encode_places as encode_places,
+    encoding_frequencies as encoding_frequencies,
+    mean_ablate_fastest as mean_ablate_fastest,
+    replace_encoding as replace_encoding,
+    shift_response as shift_response,
+)
+from .factorization import (
+    TORUS3D_OVERLAP as TORUS3D_OVERLAP,
+    FactorizationScores as FactorizationScores,
+    factorization_scores as factorization_scores,
+    orthogonality as orthogonality,
+    parallelism as parallelism,
+)
+from .geometry import (
+    AdditiveFit as AdditiveFit,
+    additive_fit as additive_fit,
+    explained_variance_ratio as explained_variance_ratio,
+    intrinsic_dimension as intrinsic_dimension,
+    n_components_for as n_components_for,
+    participation_ratio as participation_ratio,
+    pca as pca,
+    validate_and_center as validate_and_center,
+)
+from .ideal_codes import (
+    clifford as clifford,
+    conjunctive as conjunctive,
+    one_hot as one_hot,
+    population as population,
+    torus3d as torus3d,
+)
+from .interventions import (
+    Outputs as Outputs,
+    add_displacement as add_displacement,
+    arrival_rates as arrival_rates,
+    bump_displacements as bump_displacements,
+    first_step_outputs as first_step_outputs,
+    random_displacement as random_displacement,
+    sample_with_outputs as sample_with_outputs,
+)
+from .kernels import (
+    RIDGE as RIDGE,
+    encoding_kernel as encoding_kernel,
+    kernel_regression as kernel_regression,
+    predict_places as predict_places,
+    relative_place_error as relative_place_error,
+    relu_tangent_kernel as relu_tangent_kernel,
+    unseen_places as unseen_places,
+)
 from .patching import patch_activations as patch_activations
 from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, linear_probe_r2 as linear_probe_r2, umap as umap
-from .topology import Persistence as Persistence, betti_numbers as betti_numbers, farthest_points as farthest_points, persistence as persistence
+from .topology import (
+    Persistence as Persistence,
+    betti_numbers as betti_numbers,
+    farthest_points as farthest_points,
+    persistence as persistence,
+)

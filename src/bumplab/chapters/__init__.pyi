@@ -1,10 +1,68 @@
-from .benchmarks import CensoredTime as CensoredTime, TARGET_ACCURACY as TARGET_ACCURACY, median_time as median_time, read_results as read_results, time_to as time_to
-from .catalogue import chapter_names as chapter_names, chapter_path as chapter_path, chapter_paths as chapter_paths, declared_parameters as declared_parameters, listed_notebooks as listed_notebooks, read_cells as read_cells, stray_notebooks as stray_notebooks, tagged_source as tagged_source, validate as validate
-from .checks import Check as Check, above as above, at_least as at_least, at_most as at_most, below as below, between as between, containing as containing, element_of as element_of, interval as interval, numbers as numbers, other_than as other_than, shares as shares, within as within
-from .claims import CLAIM_MIME as CLAIM_MIME, Checker as Checker, Claim as Claim, VERDICTS as VERDICTS, check_claim as check_claim
+from .benchmarks import (
+    TARGET_ACCURACY as TARGET_ACCURACY,
+    CensoredTime as CensoredTime,
+    median_time as median_time,
+    read_results as read_results,
+    time_to as time_to,
+)
+from .catalogue import (
+    chapter_names as chapter_names,
+    chapter_path as chapter_path,
+    chapter_paths as chapter_paths,
+    declared_parameters as declared_parameters,
+    listed_notebooks as listed_notebooks,
+    read_cells as read_cells,
+    stray_notebooks as stray_notebooks,
+    tagged_source as tagged_source,
+    validate as validate,
+)
+from .checks import (
+    Check as Check,
+    above as above,
+    at_least as at_least,
+    at_most as at_most,
+    below as below,
+    between as between,
+    containing as containing,
+    element_of as element_of,
+    interval as interval,
+    numbers as numbers,
+    other_than as other_than,
+    shares as shares,
+    within as within,
+)
+from .claims import (
+    CLAIM_MIME as CLAIM_MIME,
+    VERDICTS as VERDICTS,
+    Checker as Checker,
+    Claim as Claim,
+    check_claim as check_claim,
+)
 from .execution import ChapterFailed as ChapterFailed, rerun as rerun
-from .scoreboard import Scoreboard as Scoreboard, VERDICT_COLOURS as VERDICT_COLOURS, collect_claims as collect_claims, plot_claims as plot_claims, plot_verdict_counts as plot_verdict_counts
-from .studies import TESTS as TESTS, all_studies as all_studies, limit_weights as limit_weights, network_of as network_of, select_studies as select_studies, study_of as study_of
+from .scoreboard import (
+    VERDICT_COLOURS as VERDICT_COLOURS,
+    Scoreboard as Scoreboard,
+    collect_claims as collect_claims,
+    plot_claims as plot_claims,
+    plot_verdict_counts as plot_verdict_counts,
+)
+from .studies import (
+    TESTS as TESTS,
+    all_studies as all_studies,
+    limit_weights as limit_weights,
+    network_of as network_of,
+    select_studies as select_studies,
+    study_of as study_of,
+)
 from .sweeps import forecast_chapter as forecast_chapter, sweep_chapter as sweep_chapter
 from .text_checks import choice as choice, device_name as device_name, region_text as region_text
-from .validation import MAX_NAME as MAX_NAME, MAX_NUMBER as MAX_NUMBER, MAX_VALUES as MAX_VALUES, ParameterError as ParameterError, parameter_type as parameter_type, parameters as parameters, reject_unknown as reject_unknown, typed as typed
+from .validation import (
+    MAX_NAME as MAX_NAME,
+    MAX_NUMBER as MAX_NUMBER,
+    MAX_VALUES as MAX_VALUES,
+    ParameterError as ParameterError,
+    parameter_type as parameter_type,
+    parameters as parameters,
+    reject_unknown as reject_unknown,
+    typed as typed,
+)

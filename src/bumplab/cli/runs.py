@@ -137,8 +137,8 @@ def pack_runs(run_ids: tuple[str, ...], study: str) -> None:
 @click.argument("revision")
 def diff_runs(revision: str) -> None:
     """Print which recorded runs came (+), went (-) or changed (!) since REVISION of git, and which accuracies moved."""
-    from bumplab.runs.pack import parse_index
     from bumplab.runs.pack_files import INDEX
+    from bumplab.runs.pack_index import parse_index
     from bumplab.runs.pack_store import PackStore
     from bumplab.runs.recording import compare_indices
     from bumplab.runs.store import recorded_folder
@@ -151,9 +151,10 @@ def diff_runs(revision: str) -> None:
     for name in names:
         if Path(name).name == INDEX:
             text = _git(folder, "show", "--end-of-options", f"{revision}:./{name}")
-            pack = parse_index(f"{revision}:{name}", text.split("\n"))
-            pack.refuse_problems()
-            then += pack.lines.values()
+            index = parse_index(f"{revision}:{name}", text.split("\n"))
+            for problem in index.problems:
+                raise problem
+            then += index.lines.values()
     for error in PackStore(folder).problems():
         raise error
     now = [line for pack in PackStore(folder).packs() for line in pack.lines.values()]

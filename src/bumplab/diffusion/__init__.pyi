@@ -1,2 +1,6 @@
-from .process import Denoiser as Denoiser, Diffusion as Diffusion, MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS
-from .schedules import cosine_alpha_bar as cosine_alpha_bar, linear_alpha_bar as linear_alpha_bar, log_alpha_bar_table as log_alpha_bar_table
+from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
+from .schedules import (
+    cosine_alpha_bar as cosine_alpha_bar,
+    linear_alpha_bar as linear_alpha_bar,
+    log_alpha_bar_table as log_alpha_bar_table,
+)

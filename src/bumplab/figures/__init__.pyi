@@ -1,10 +1,48 @@
 from .architecture import draw_unet as draw_unet
 from .image_grids import category_areas as category_areas, image_grid as image_grid
-from .interactive.html import base64_text as base64_text, controls as controls, picture_text as picture_text, read_asset as read_asset, render as render, title as title
+from .interactive.html import (
+    base64_text as base64_text,
+    controls as controls,
+    picture_text as picture_text,
+    read_asset as read_asset,
+    render as render,
+    title as title,
+)
 from .interactive.image_player import ImagePlayer as ImagePlayer, play_images as play_images
-from .interactive.lattice_filling import LatticeFilling as LatticeFilling, MAX_SITES as MAX_SITES, SMALL as SMALL, play_filling as play_filling
-from .interactive.point_cloud import PLOTLY_JS as PLOTLY_JS, PLOTLY_JS_INTEGRITY as PLOTLY_JS_INTEGRITY, PointCloud as PointCloud
+from .interactive.lattice_filling import (
+    MAX_SITES as MAX_SITES,
+    SMALL as SMALL,
+    LatticeFilling as LatticeFilling,
+    play_filling as play_filling,
+)
+from .interactive.point_cloud import (
+    PLOTLY_JS as PLOTLY_JS,
+    PLOTLY_JS_INTEGRITY as PLOTLY_JS_INTEGRITY,
+    PointCloud as PointCloud,
+)
 from .interactive.scatter import MAX_POINTS as MAX_POINTS, scatter3d as scatter3d
-from .maps import accuracy_map as accuracy_map, condition_colours as condition_colours, condition_map as condition_map, link_map as link_map
-from .panels import LEVEL_STYLES as LEVEL_STYLES, legend_right as legend_right, levels as levels, plain_log as plain_log, seeds as seeds
-from .style import BLACK as BLACK, BLUE as BLUE, CATEGORY_COLOURS as CATEGORY_COLOURS, GREEN as GREEN, GREY as GREY, ORANGE as ORANGE, PURPLE as PURPLE, SKY as SKY, VERMILION as VERMILION, use_style as use_style
+from .maps import (
+    accuracy_map as accuracy_map,
+    condition_colours as condition_colours,
+    condition_map as condition_map,
+    link_map as link_map,
+)
+from .panels import (
+    LEVEL_STYLES as LEVEL_STYLES,
+    legend_right as legend_right,
+    levels as levels,
+    plain_log as plain_log,
+    seeds as seeds,
+)
+from .style import (
+    BLACK as BLACK,
+    BLUE as BLUE,
+    CATEGORY_COLOURS as CATEGORY_COLOURS,
+    GREEN as GREEN,
+    GREY as GREY,
+    ORANGE as ORANGE,
+    PURPLE as PURPLE,
+    SKY as SKY,
+    VERMILION as VERMILION,
+    use_style as use_style,
+)

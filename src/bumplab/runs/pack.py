@@ -16,8 +16,6 @@ handed out that does not match its digest, and reading executes no code.
 from __future__ import annotations
 
 import copy
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,10 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.common.digests import MAX_LINE, digest_arrays, digest_json
+from bumplab.common.digests import digest_arrays, digest_json
 from bumplab.common.errors import join_names, quote
 from bumplab.common.files import disk_errors
-from bumplab.runs.lines import read_line, read_run_line
 from bumplab.runs.pack_files import (
     ARRAYS,
     CURVES,
@@ -43,14 +40,12 @@ from bumplab.runs.pack_files import (
     stamp_of,
     unless_replaced,
 )  # fmt: skip
+from bumplab.runs.pack_index import parse_index
 from bumplab.runs.parquet import Table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, ReplacedError, split_name
 
-FORMAT, VERSION = "bumplab pack", 1
-_HEADER = {"format": str, "version": int, "study": str, "runs": int}
 #: Of an index: 50,000 runs of today's length.
 _MOST_BYTES, _MOST_LINES = 2**27, 100_000
-_LIKE_A_LINE = re.compile(r'\{"id":"([0-9a-f]{12})",')
 
 
 @dataclass(frozen=True)
@@ -201,20 +196,6 @@ def _length(columns: dict[str, tuple[str, list[int]]]) -> int:
     return next(iter(columns.values()))[1][0]
 
 
-def read_header(path: Path | str, text: str) -> dict[str, Any]:
-    """Return what the first line of an index says: format, version, study and number of runs."""
-    try:
-        header = json.loads(text[: MAX_LINE + 1])
-        version = header["version"] if header["format"] == FORMAT and abs(header["version"]) < 1e9 else None
-    except (ValueError, LookupError, TypeError, RecursionError):
-        version = None
-    if type(version) is not int:
-        raise PackError(f"{path} does not begin like a pack of runs; its first line names format and version.")
-    if version > VERSION:
-        raise PackError(f"{path} was written in format {version}, this bumplab reads up to {VERSION}; update bumplab.")
-    return read_line(text, f"{path}, line 1,", _HEADER, PackError)
-
-
 @look_again
 def read_pack(folder: Path) -> Pack:
     """Read the index of a pack; curves, arrays and weights are read when asked for.
@@ -260,40 +241,5 @@ def read_index(path: Path) -> Pack:
         texts = content.decode("ascii").split("\n", _MOST_LINES)
     except UnicodeDecodeError:
         raise PackError(f"{path} is no text; take it from the repository again.") from None
-    return parse_index(path, texts, stamp)
-
-
-def parse_index(path: Path | str, texts: list[str], stamp: tuple = ()) -> Pack:
-    """Return the pack of an index, given its text parted at every end of a line; `path` is for errors.
-
-    Raises
-    ------
-    PackError
-        See :func:`read_pack`.
-    """
-    header = read_header(path, texts[0])
-    lines: dict[str, dict[str, Any]] = {}
-    problems: list[PackError] = []
-    refusals: dict[str, PackError] = {}
-    if texts[-1] != "" or len(texts) - 2 != header["runs"]:
-        problems.append(
-            PackError(f"{path} is cut short or was added to: {len(texts) - 2} whole lines for {header['runs']} runs.")
-        )
-    last = ""
-    for number, text in enumerate(texts[1:-1], start=2):
-        where = f"{path}, line {number},"
-        match = _LIKE_A_LINE.match(text)
-        try:
-            line = read_run_line(text, where, PackError)
-            id = line["id"]
-            if id in lines:
-                raise PackError(f"{where} gives run {id} a second time.")
-            if id < last:
-                raise PackError(f"{where} is out of order: run {id} after {last}.")
-            lines[id], last = line, id
-        except PackError as error:
-            problems.append(error)
-            if match:
-                refusals[match[1]] = error
-    lines = {id: line for id, line in lines.items() if id not in refusals}
-    return Pack(Path(path).parent, header["study"], lines, tuple(problems), refusals, stamp)
+    index = parse_index(path, texts)
+    return Pack(path.parent, index.study, index.lines, index.problems, index.refusals, stamp)

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from bumplab.common.digests import MAX_LINE, seal
+from bumplab.common.digests import MAX_LINE
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.files import disk_errors, is_file, remove, sync
 from bumplab.common.locks import hold_lock
 from bumplab.runs.fingerprints import describe_record, unite
-from bumplab.runs.pack import FORMAT, VERSION, Pack, read_header, read_pack
+from bumplab.runs.pack import Pack, read_pack
 from bumplab.runs.pack_files import ARRAYS, CURVES, INDEX, PARTS, WEIGHTS, find_index, old_folder
+from bumplab.runs.pack_index import read_header, write_index
 from bumplab.runs.parquet import Block, curve_block, verdict_block, write_table
 from bumplab.runs.records import EMBEDDINGS, VERDICTS, PackError, Record, split_name
 
@@ -43,9 +44,8 @@ def write_pack(folder: Path, study: str, records: Iterable[Record]) -> Pack:
         united[record.id] = unite(known, record, ("one record", "another")) if known else record
     ordered = [united[id] for id in sorted(united)]
     lines = {record.id: describe_record(record) for record in ordered}
-    header = {"format": FORMAT, "version": VERSION, "study": study, "runs": len(lines)}
     with _staged_folder(folder) as part:
-        (part / INDEX).write_text("\n".join(map(seal, [header, *lines.values()])) + "\n", encoding="ascii")
+        (part / INDEX).write_text(write_index(study, lines), encoding="ascii")
         curves = [curve_block(record.id, *item) for record in ordered for item in record.curves.items()]
         parts = [block for record in ordered for block in _verdict_blocks(record)]
         for name, key, blocks in ((CURVES, "curve", curves), (PARTS, "part", parts)):

@@ -21,8 +21,8 @@ from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import save_snapshot
 from bumplab.training.state import Interrupted, TrainState, begin_session
-from bumplab.training.stopping import is_stop_due
 from bumplab.training.step import Learner, take_step
+from bumplab.training.stopping import is_stop_due
 
 #: Least time between checkpoints.
 CHECKPOINT_SECONDS = 20.0
