@@ -128,7 +128,9 @@ NESTED = strategies.recursive(
 ROWS = strategies.lists(NESTED | strategies.lists(NUMBERS, min_size=1, max_size=3), max_size=6)
 JSON = strategies.recursive(
     strategies.none() | strategies.booleans() | NUMBERS.filter(lambda n: abs(n) != 2**63) | strategies.text(),
-    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
+    lambda inner: (
+        strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(max_size=100), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 KINDS = strategies.sampled_from(sorted(DTYPES)).map(np.dtype)
@@ -150,10 +152,10 @@ EMBEDDINGS = arrays_of.arrays(KINDS, arrays_of.array_shapes(min_dims=0, min_side
 RECORDS = strategies.builds(
     lambda arrays, others, **rest: Record(arrays=arrays | {f"embeddings/{n}": a for n, a in others.items()}, **rest),
     id=strategies.text("0123456789abcdef", min_size=12, max_size=12),
-    settings=strategies.dictionaries(strategies.text(), JSON, max_size=3),
+    settings=strategies.dictionaries(strategies.text(max_size=100), JSON, max_size=3),
     trainer=strategies.integers(0, 9),
     scalars=strategies.dictionaries(NAMES, NESTED, max_size=3),
-    provenance=strategies.dictionaries(strategies.text(), JSON, max_size=3),
+    provenance=strategies.dictionaries(strategies.text(max_size=100), JSON, max_size=3),
     curves=strategies.dictionaries(NAMES, ROWS, max_size=3),
     arrays=verdicts(),
     others=strategies.dictionaries(NAMES, EMBEDDINGS, max_size=2),
