@@ -18,7 +18,7 @@ from bumplab.common.files import atomic_write, disk_errors, is_file
 from bumplab.training.state import TrainState
 
 #: What a user can do whose disk refuses what training writes.
-ELSEWHERE = "set BUMPLAB_STORE to a folder elsewhere"
+ELSEWHERE = "set BUMPLAB_STORE to another folder"
 
 
 def snapshot_name(step: int) -> str:
