@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bumplab.common.errors import BumplabError
-from bumplab.common.files import atomic_write, disk_errors
+from bumplab.common.files import atomic_write, disk_errors, make_folder, sync, write_file
 from bumplab.common.places import resolve_folder, user_folder
 
 
@@ -152,3 +152,38 @@ def test_a_user_without_a_home_is_told_so(tmp_path):
     )
     assert re.fullmatch("No home folder is known here: set BUMPLAB_STORE to a folder.\n", done.stdout)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (write_file, atomic_write):
+        with pytest.raises(OSError, match="No space left"):
+            write(tmp_path / "note.txt", "whole")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_folder_and_those_on_its_way_are_brought_to_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("bumplab.common.files.sync", synced.append)
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir() and {*synced} == {tmp_path, tmp_path / "a"}
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+
+
+@pytest.mark.parametrize("number, passes", [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_file_system_that_syncs_no_folders_is_no_failure(number, passes, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+
+    def refuse(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    for path in [tmp_path / "file"] + [tmp_path] * (not passes):
+        with pytest.raises(OSError, match=os.strerror(number)):
+            sync(path)
+    if passes:
+        sync(tmp_path)

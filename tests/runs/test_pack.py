@@ -20,7 +20,7 @@ from bumplab.common.digests import seal
 from bumplab.common.errors import BumplabError
 from bumplab.runs.fingerprints import describe_record
 from bumplab.runs.pack import read_pack
-from bumplab.runs.pack_store import PackStore
+from bumplab.runs.pack_store import PackedRun, PackStore
 from bumplab.runs.packing import hold_pack, merge, write_pack
 from bumplab.runs.recording import complete_record
 from bumplab.runs.records import DTYPES, PackError, Record, ReplacedError
@@ -553,3 +553,37 @@ class Copy:
     def __init__(self, run, arrays):
         self.line, self.curves, self.weights, self.kept = run.source.line, run.source.curves, run.weights, run.kept
         self.arrays = lambda: arrays
+
+
+# ---------------------------------------------------------------- what a write that was cut off has left
+
+
+def test_an_empty_folder_in_the_place_of_a_pack_gives_way_to_the_old_one(folder):
+    before = contents(folder)
+    folder.rename(folder.with_name(".toy.old"))
+    folder.mkdir()
+    with hold_pack(folder):
+        pass
+    assert contents(folder) == before and not folder.with_name(".toy.old").exists()
+
+
+def test_what_other_studies_have_left_stays_when_one_is_mended(folder):
+    names = [".toy.3.old", ".toy.3.lock", ".toys.old", ".toy.31.part", ".t*.7"]
+    for name in [*names, ".toy.77"]:
+        folder.with_name(name).mkdir()
+    with hold_pack(folder):
+        pass
+    assert {path.name for path in folder.parent.iterdir()} == {*names, "toy", ".toy.lock"}
+    with hold_pack(folder.with_name("t*")):
+        pass
+    assert {path.name for path in folder.parent.iterdir()} == {*names[:-1], "toy", ".toy.lock", ".t*.lock"}
+
+
+def test_the_weights_of_a_pack_that_was_replaced_are_not_called_absent(folder):
+    run = PackedRun(read_pack(folder), "aaaaaaaaaaaa")
+    assert run.kept > {"weights"}
+    write_pack(folder, "toy", [record("bbbbbbbbbbbb")])
+    for ask in (lambda: run.weights("weights"), lambda: PackedRun(run.pack, run.run_id).kept, run.check):
+        with pytest.raises(ReplacedError, match="was replaced while it was in use"):
+            ask()
+    assert run.kept > {"weights"}

@@ -1,5 +1,6 @@
 """Training is repeatable through any interruption, and the store hands out nothing that it did not check."""
 
+import errno
 import functools
 import math
 import os
@@ -568,6 +569,45 @@ def test_what_training_has_no_more_use_for_goes_when_the_run_is_next_found(done,
     (work / "checkpoint-00000005.safetensors").write_bytes(b"to go on from")
     get(tiny(), tmp_path)
     assert work.exists()
+
+
+def test_a_finished_copy_stands_in_for_a_damaged_run(done, tmp_path, no_training):
+    work = FileStore(tmp_path).make_work_folder(done.id)
+    shutil.copy(done.path, work / done.path.name)
+    (tmp_path / done.path.name).write_bytes(done.path.read_bytes()[:-9])
+    assert contents(get(tiny(), tmp_path).path) == contents(done.path)
+    assert leftovers(tmp_path) == [done.path.name]
+
+
+def test_a_finished_copy_that_the_disk_refuses_to_show_stays(done, tmp_path, monkeypatch):
+    work = FileStore(tmp_path).make_work_folder(done.id)
+    shutil.copy(done.path, work / done.path.name)
+    read = open
+
+    def refusing(path, *arguments, **options):
+        if str(path).endswith(f"part/{done.path.name}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="Input/output error; the disk may be failing"):
+        patch.setattr("builtins.open", refusing)
+        get(tiny(), tmp_path)
+    assert contents(get(tiny(), tmp_path).path) == contents(done.path)
+
+
+def test_a_store_that_cannot_be_written_still_shows_a_run_beside_which_something_is_left(done, tmp_path, monkeypatch):
+    shutil.copy(done.path, tmp_path / done.path.name)
+    left = FileStore(tmp_path).make_work_folder(done.id) / "snapshot-00000005.safetensors"
+    left.write_bytes(b"left")
+
+    def refusing(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        for name in ("unlink", "rmdir", "replace", "mkdir"):
+            patch.setattr(os, name, refusing)
+        assert get(tiny(), tmp_path).path == tmp_path / done.path.name
+    assert left.exists()
 
 
 def test_a_link_in_the_place_of_a_work_folder_goes_and_what_it_points_to_stays(done, tmp_path):
