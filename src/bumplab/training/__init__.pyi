@@ -15,9 +15,15 @@ from .checkpoints import (
     resume as resume,
     save_checkpoint as save_checkpoint,
 )
+from .cuda_graph import (
+    WARM_UP_STEPS as WARM_UP_STEPS,
+    CudaGraphs as CudaGraphs,
+    Graphs as Graphs,
+    make_executor as make_executor,
+    record_step as record_step,
+)
 from .device import (
     DTYPES as DTYPES,
-    deterministic as deterministic,
     device_name as device_name,
     pick_device as pick_device,
     pick_precision as pick_precision,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -79,28 +76,6 @@ def pick_precision(device: torch.device, name: str = "auto") -> str:
             f"Precision {quote(name)} is not possible on {device.type}: use auto, fp32 or bf16 (fp16 on CUDA)."
         )
     return name
-
-
-@contextmanager
-def deterministic(device: torch.device) -> Iterator[None]:
-    """Ask CUDA for repeatable kernels within a ``with`` block; the CPU's are.
-
-    Examples
-    --------
-    >>> with deterministic(torch.device("cpu")):
-    ...     torch.are_deterministic_algorithms_enabled()
-    False
-    """
-    if device.type != "cuda":
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def device_name(device: torch.device) -> str:

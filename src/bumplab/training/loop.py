@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from bumplab.common.errors import BumplabError
 from bumplab.training.checkpoints import init_or_resume, save_checkpoint
-from bumplab.training.device import deterministic
+from bumplab.training.cuda_graph import make_executor
 from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import save_snapshot
 from bumplab.training.state import Interrupted, TrainState, begin_session
-from bumplab.training.step import Learner, take_step
+from bumplab.training.step import Learner
 from bumplab.training.stopping import is_stop_due
 
 #: Least time between checkpoints.
@@ -77,6 +77,8 @@ def ema_decay(settings: Settings, step: int) -> float:
 def training_steps(state: TrainState) -> Iterator[TrainState]:
     """Train, yielding the state after every :func:`~bumplab.training.step.take_step` until the last.
 
+    On CUDA the step is recorded at the first one, see :mod:`~bumplab.training.cuda_graph`.
+
     Parameters
     ----------
     state : TrainState
@@ -114,9 +116,10 @@ def execute_steps(learner: Learner, states: Sequence[TrainState]) -> Iterator[Se
     [1]
     """
     settings, first = learner.settings, states[0]
+    step = make_executor(learner)
     while first.step < settings.training.steps:
         learner.set_rates(learning_rate(settings, first.step), 1 - ema_decay(settings, first.step))
-        take_step(learner)
+        step()
         for state in states:
             state.step += 1
         yield states
@@ -225,7 +228,7 @@ def run_loop(
     hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
     bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
     well = list(zip(states, folders, strict=True))
-    with _catch_interrupt() as interrupted, deterministic(first.device), bar:
+    with _catch_interrupt() as interrupted, bar:
         for _ in loop:
             step = first.step
             bar.update()

@@ -153,9 +153,7 @@ def init_optimizer(parameters: Iterable[torch.Tensor], training: Training) -> to
     parameters = list(parameters)
     place = parameters[0].device
     fused = place.type != "mps"
-    optimizer = torch.optim.AdamW(
-        parameters, weight_decay=training.weight_decay, fused=fused, capturable=place.type == "cuda"
-    )
+    optimizer = torch.optim.AdamW(parameters, weight_decay=training.weight_decay, fused=fused)
     for each in parameters:
         optimizer.state[each] = {
             "step": torch.zeros((), dtype=torch.float32, device=place if fused else "cpu"),

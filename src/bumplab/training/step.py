@@ -102,6 +102,20 @@ class Learner:
         """Where all of it is."""
         return self.loss_sum.device
 
+    def changing_tensors(self) -> list[torch.Tensor]:
+        """Return all tensors that a step changes, but for the scale of a loss in fp16.
+
+        Examples
+        --------
+        >>> from bumplab.training import init_state, preset
+        >>> state = init_state(preset("smoke"), "cpu")
+        >>> len(Learner.of(state).changing_tensors()) == 5 * len(list(state.model.parameters())) + 1
+        True
+        """
+        moments = [self.optimizer.state[parameter].values() for parameter in self.parameters.values()]
+        parts = self.parameters.values(), self.averages.values(), *moments, [self.loss_sum]
+        return [tensor for part in parts for tensor in part]
+
     def set_rates(self, learning_rate: float, ema_weight: float) -> None:
         """Set the learning rate, and the weight of the moving average, of the next step."""
         self.learning_rate.fill_(learning_rate)
