@@ -5,15 +5,18 @@ import contextlib
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from bumplab.models import layers
+from bumplab.models.resampling import halve_by_windows, stretch_by_matrices
 from bumplab.training import checkpoints, cuda_graph, loop, step as step_module
 from bumplab.training.checkpoints import resume, save_checkpoint
 from bumplab.training.cuda_graph import WARM_UP_STEPS, CudaGraphs, make_executor, record_step
 from bumplab.training.ensembles import Ensemble
 from bumplab.training.loop import execute_steps, train, training_steps
 from bumplab.training.settings import preset
-from bumplab.training.state import init_state
-from bumplab.training.step import Learner
+from bumplab.training.state import init_optimizer, init_state
+from bumplab.training.step import Learner, take_step
 
 SMALL = preset("smoke", world={"size": 8}, model={"patch": 1}).replace(
     training={"steps": 10, "snapshots": (0, 5), "evaluate_every": 5}
@@ -257,3 +260,51 @@ def test_a_step_that_fails_leaves_the_switches_as_they_were(cuda):
     with pytest.raises(torch.OutOfMemoryError):
         CudaGraphs(torch.device("cuda", 0)).warm_up(step)
     assert not torch.are_deterministic_algorithms_enabled() and torch.utils.deterministic.fill_uninitialized_memory
+
+
+# ---------------------------------------------------------------- a device without values
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operators on tensors of the CPU."""
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        tensors = [value for value in tree_leaves((arguments, options, result)) if isinstance(value, torch.Tensor)]
+        assert {tensor.device.type for tensor in tensors} <= {"meta"}, f"{function} takes or makes a tensor of the CPU"
+        return result
+
+
+@pytest.fixture
+def meta(monkeypatch):
+    """Teach the device that has shapes and no values what a step needs; give networks the forms that CUDA uses."""
+    library = torch.library.Library("aten", "IMPL", "Meta")
+    for name in ("_fused_adamw_.tensor_lr", "_amp_foreach_non_finite_check_and_unscale_"):
+        library.impl(name, lambda *arguments, **options: None)
+    library.impl("_amp_update_scale_", lambda scale, *arguments: scale)
+    monkeypatch.setattr(layers, "halve", halve_by_windows)
+    monkeypatch.setattr(layers, "stretch", stretch_by_matrices)
+    yield torch.device("meta")
+    library._destroy()
+
+
+@pytest.mark.parametrize(
+    "world", [{}, {"kind": "sos", "periodic": True}, {"kind": "bump+stripes", "margin": 2}], ids=str
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_stays_on_its_device_and_reads_no_value(kind, world, meta):
+    states = [begin("fp32", seed=seed, world=world) for seed in range(3 if kind == "ensemble" else 1)]
+    for state in states:
+        state.model.to(meta), state.ema_model.to(meta)
+        state.device, state.generator = meta, None
+        state.precision = "bf16" if kind == "ensemble" else kind
+        state.conditions, state.loss_sum = state.conditions.to(meta), state.loss_sum.to(meta)
+        state.optimizer = init_optimizer(state.model.parameters(), state.settings.training)
+        state.scaler = torch.amp.GradScaler("meta", enabled=kind == "fp16")
+    learner = Ensemble(states).learner if kind == "ensemble" else Learner.of(states[0])
+    take_step(learner)  # the table of noise levels is made on the CPU, once
+    with OneDevice():
+        take_step(learner)
+        learner.set_rates(1e-3, 0.5)
+    with pytest.raises(RuntimeError, match="meta"):
+        learner.loss_sum.sum().item()  # what a step cannot have done

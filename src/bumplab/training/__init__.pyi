@@ -27,6 +27,7 @@ from .device import (
     device_name as device_name,
     pick_device as pick_device,
     pick_precision as pick_precision,
+    warn_of_emulation as warn_of_emulation,
 )
 from .ensembles import (
     ENSEMBLE_CHECKPOINT_SECONDS as ENSEMBLE_CHECKPOINT_SECONDS,

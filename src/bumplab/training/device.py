@@ -65,17 +65,48 @@ def pick_precision(device: torch.device, name: str = "auto") -> str:
     'fp32'
     >>> pick_precision(torch.device("cpu"), "fp16")
     Traceback (most recent call last):
-    bumplab.common.errors.BumplabError: Precision 'fp16' is not possible on cpu: use auto, fp32 or bf16 (fp16 on CUDA).
+    bumplab.common.errors.BumplabError: Precision 'fp16' is not possible on cpu, where it takes some 20 times as long as
+    fp32: use auto, fp32 or bf16 (fp16 on CUDA).
     """
     if name == "auto":
         if device.type != "cuda":
             return "fp32"
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
     if name not in DTYPES or (name == "fp16" and device.type != "cuda"):
+        cost = ", where it takes some 20 times as long as fp32" if (name, device.type) == ("fp16", "cpu") else ""
         raise BumplabError(
-            f"Precision {quote(name)} is not possible on {device.type}: use auto, fp32 or bf16 (fp16 on CUDA)."
+            f"Precision {quote(name)} is not possible on {device.type}{cost}: use auto, fp32 or bf16 (fp16 on CUDA)."
         )
     return name
+
+
+def warn_of_emulation(device: torch.device, precision: str) -> str | None:
+    """Return in a sentence what a precision costs on a device that has to emulate it; None where it does not.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : {"fp32", "bf16", "fp16"}
+        One that :func:`pick_precision` returns for the device.
+
+    Examples
+    --------
+    >>> warn_of_emulation(torch.device("cpu"), "fp32") is None
+    True
+    """
+    if precision != "bf16":
+        return None
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return "This GPU emulates bf16, which is slower than fp32: precision fp16, its own, is what auto would use."
+    if device.type == "cpu" and not _computes_in_bf16():
+        return "This CPU emulates bf16: matrix products take up to 400 times as long as with precision fp32; use that."
+    return None
+
+
+def _computes_in_bf16() -> bool:
+    """Return whether this CPU has instructions for bf16, or does not say what it has."""
+    instructions = getattr(torch.cpu, "get_capabilities", dict)()
+    return not instructions or any(instructions.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def device_name(device: torch.device) -> str:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from bumplab.common.errors import BumplabError
 from bumplab.training.checkpoints import init_or_resume, save_checkpoint
 from bumplab.training.cuda_graph import make_executor
+from bumplab.training.device import warn_of_emulation
 from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
 from bumplab.training.snapshots import save_snapshot
@@ -219,9 +220,9 @@ def run_loop(
     ([1], [{'step': 1}])
     """
     first, training = states[0], states[0].settings.training
-    for change in dict.fromkeys(map(begin_session, states)):
-        if change:
-            tqdm.write(change, file=sys.stderr)
+    for sentence in dict.fromkeys([warn_of_emulation(first.device, first.precision), *map(begin_session, states)]):
+        if sentence:
+            tqdm.write(sentence, file=sys.stderr)
     log_every = max(1, training.steps // 200)
     pause = checkpoint_seconds
     saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
