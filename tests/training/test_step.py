@@ -75,6 +75,16 @@ def test_training_is_the_loop_written_out_line_by_line_bit_for_bit(name):
         assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
 
 
+def test_another_learner_of_a_state_leaves_the_first_its_rates():
+    plain, watched = (init_state(VARIANTS["x0"], "cpu") for _ in range(2))
+    for _, _ in zip(range(3), training_steps(plain), strict=False):
+        pass
+    for _, _ in zip(range(3), training_steps(watched), strict=False):
+        Learner.of(watched).set_rates(0.0, 0.0)
+    for one, other in zip(plain.ema_model.parameters(), watched.ema_model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_stack_draws_what_each_would_draw_alone():
     several = [VARIANTS["x0"].replace(seed=seed, world={"sigma": 1 + seed, "fraction": 0.5}) for seed in (0, 1)]
     together = draw_batch(Ensemble([init_state(each, "cpu") for each in several]).learner)

@@ -43,7 +43,7 @@ class Learner:
     parameters, averages : dict of str to torch.Tensor
         The weights that train, and their moving averages; of a stack each (M, ...).
     optimizer : torch.optim.AdamW
-        Of the parameters. Its learning rate becomes :attr:`learning_rate`.
+        Of the parameters, all in one group. Its learning rate becomes :attr:`learning_rate`.
     scaler : torch.amp.GradScaler
         Of the loss in fp16; disabled otherwise.
     generators : sequence of torch.Generator
@@ -84,8 +84,6 @@ class Learner:
         exact = torch.float64 if self.device.type == "cpu" else torch.float32
         self.learning_rate = torch.zeros((), dtype=exact, device=self.device)
         self.ema_weight = next(iter(self.averages.values())).new_zeros(())
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
 
     @classmethod
     def of(cls, state: TrainState) -> Learner:
@@ -93,8 +91,7 @@ class Learner:
         return cls(
             state.settings, network_loss(state.model, state.settings.diffusion, DTYPES[state.precision]),
             dict(state.model.named_parameters()), dict(state.ema_model.named_parameters()),
-            state.optimizer, state.scaler, [state.generator], [state.conditions],
-            state.loss_sum,
+            state.optimizer, state.scaler, [state.generator], [state.conditions], state.loss_sum,
         )  # fmt: skip
 
     @property
@@ -143,6 +140,7 @@ def take_step(learner: Learner) -> None:
     losses = learner.loss(*draw_batch(learner))
     learner.optimizer.zero_grad()
     learner.scaler.scale(losses.sum()).backward()
+    learner.optimizer.param_groups[0]["lr"] = learner.learning_rate
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
     with torch.no_grad():
