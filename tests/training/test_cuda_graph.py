@@ -7,6 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bumplab.common.errors import BumplabError
 from bumplab.models import layers
 from bumplab.models.resampling import halve_by_windows, stretch_by_matrices
 from bumplab.training import checkpoints, cuda_graph, loop, step as step_module
@@ -308,3 +309,19 @@ def test_a_step_stays_on_its_device_and_reads_no_value(kind, world, meta):
         learner.set_rates(1e-3, 0.5)
     with pytest.raises(RuntimeError, match="meta"):
         learner.loss_sum.sum().item()  # what a step cannot have done
+
+
+def test_a_step_that_cannot_be_recorded_says_what_to_set(monkeypatch):
+    learner = Learner.of(init_state(SMALL, "cpu"))
+    monkeypatch.setattr(Learner, "device", torch.device("cuda"))
+    monkeypatch.setattr(cuda_graph, "CudaGraphs", lambda device: None)
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing.\nMore lines.")
+
+    monkeypatch.setattr(cuda_graph, "record_step", fail)
+    told = r"^The training step cannot be recorded as a CUDA graph here \(CUDA error: .*lines\); set BUMPLAB_GRAPH=0 to"
+    with pytest.raises(BumplabError, match=told):
+        make_executor(learner)
+    monkeypatch.setenv("BUMPLAB_GRAPH", "0")
+    assert make_executor(learner).func is take_step

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import torch
 
+from bumplab.common.errors import BumplabError, shorten
 from bumplab.diffusion.schedules import log_alpha_bar_table
 from bumplab.training.step import Learner, take_step
 
@@ -45,6 +46,11 @@ class Graphs(Protocol):
 def make_executor(learner: Learner) -> Callable[[], None]:
     """Return what takes a step of a learner: on CUDA a graph of it, elsewhere the step itself.
 
+    Raises
+    ------
+    BumplabError
+        If the step cannot be recorded. With ``BUMPLAB_GRAPH=0`` in the environment it is not tried.
+
     Examples
     --------
     >>> from bumplab.training import init_state, preset
@@ -53,9 +59,18 @@ def make_executor(learner: Learner) -> Callable[[], None]:
     >>> bool(state.loss_sum > 0)
     True
     """
-    if learner.device.type == "cuda":
+    if learner.device.type != "cuda" or os.environ.get("BUMPLAB_GRAPH") == "0":
+        return functools.partial(take_step, learner)
+    try:
         return record_step(learner, CudaGraphs(learner.device))
-    return functools.partial(take_step, learner)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # half recorded, generators are of no use: training has to begin anew
+        reason = shorten(" ".join(str(error).split()), 200).rstrip(".")
+        raise BumplabError(
+            f"The training step cannot be recorded as a CUDA graph here ({reason}); set BUMPLAB_GRAPH=0 to train "
+            "without one, slower."
+        ) from None
 
 
 def record_step(learner: Learner, graphs: Graphs) -> Callable[[], None]:

@@ -23,10 +23,18 @@ PRESETS: dict[str, dict[str, Any]] = {
             "evaluate_every": 25, "evaluate_on": 128, "sampler_steps": 5,
         },
     },
+    "laptop": {
+        "model": {"widths": (16, 32, 64, 64), "bottleneck_channels": 128, "patch": 2, "heads": 1},
+        "diffusion": {"prediction_type": "x0"},
+        "training": {
+            "steps": 400, "learning_rate": 1e-3, "ema_decay": 0.99,
+            "evaluate_every": 50, "evaluate_on": 128, "sampler_steps": 10,
+        },
+    },
     "paper": {
         "training": {
-            "steps": 60_000, "learning_rate": 3e-4, "weight_decay": 0.01, "warmup_steps": 500, "ema_decay": 0.999,
-            "evaluate_every": 2_000, "evaluate_on": 1024, "sampler_steps": 50,
+            "steps": 12_000, "learning_rate": 5e-4, "weight_decay": 0.01, "warmup_steps": 500, "ema_decay": 0.999,
+            "evaluate_every": 500, "evaluate_on": 1024, "sampler_steps": 50,
         },
     },
 }  # fmt: skip
