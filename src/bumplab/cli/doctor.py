@@ -37,7 +37,7 @@ def doctor(device: str, precision: str) -> None:
     threads = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores"
     click.echo(f"device: {device_name(place)}, precision {pick_precision(place, precision)}, {threads}")
     if place.type == "cpu":
-        click.echo("hint: no GPU in use. Preset quick needs none; preset paper does.")
+        click.echo("hint: no GPU in use. Presets quick and laptop need none; preset paper does.")
         click.echo("      On Colab: Runtime, Change runtime type, T4 GPU.")
     for words, store in zip(("recorded runs", "new runs"), stores(), strict=True):
         click.echo(f"{words}: {len(list(store.ids()))} in {store.folder}")
