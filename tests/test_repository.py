@@ -253,7 +253,7 @@ def test_a_chapter_that_can_train_the_network_of_the_paper_asks_colab_for_a_gpu(
     metadata = read(path)["metadata"]
     assert metadata == tool("outputs").metadata_of(path)
     source = "".join(next(cell for cell in code_cells(path) if "parameters" in tags(cell))["source"])
-    asks = "paper is for a GPU" in source
+    asks = "paper (for a GPU)" in source
     assert (metadata.get("accelerator"), metadata.get("colab")) == (
         ("GPU", {"gpuType": "T4"}) if asks else (None, None)
     )

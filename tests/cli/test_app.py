@@ -314,6 +314,8 @@ def test_a_run_is_exported_imported_and_packed(bumplab, done, monkeypatch, tmp_p
     refused(bumplab("runs", "show", done.id), "No run has an id")
     assert bumplab("runs", "import", file) == (0, f"{other / file.name}\n", "")
     refused(bumplab("runs", "import", file), "already; nothing was written")
+    (other / file.name).write_bytes(file.read_bytes()[:-1])  # a damaged one gives way
+    assert bumplab("runs", "import", file) == (0, f"{other / file.name}\n", "")
     refused(bumplab("runs", "import", tmp_path / "nowhere"), "nowhere is missing")
     refused(bumplab("runs", "import", file.parent), "holds no part of a bundle")
     refused(bumplab("runs", "pack", done.id, "--study", "../x"), "A study is named like the folder")

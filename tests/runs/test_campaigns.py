@@ -592,3 +592,40 @@ def test_a_run_file_is_the_same_after_the_way(packed, computer, finished):
     for id, run in finished.items():
         assert home.path(id).read_bytes() == run.path.read_bytes()
         assert read_run(home.path(id)).provenance == run.provenance
+
+
+def test_a_file_that_is_not_what_its_manifest_says_is_lost_though_every_part_is_sealed(packed, computer):
+    (part,) = packed.iterdir()
+
+    def other(manifest):
+        manifest["files"][0]["sha256"] = "0" * 64
+
+    rewrite(part, other)
+    (bundle, problems), *_ = read_bundles(packed)
+    assert len(bundle.lost) == 1 and bundle.lost[0] not in bundle.files and len(bundle.files) == 2
+
+
+def test_an_import_that_is_cut_off_leaves_no_checkpoint_without_its_snapshots(computer, tmp_path, monkeypatch):
+    computer("a")
+    campaign(tmp_path / "out", StopAt(TWO, 4), {"02-small": {TWO: "all"}})
+    store, written = computer("b"), []
+    monkeypatch.setattr("bumplab.runs.arrivals._write_other", lambda path, content: written.append(path.name))
+    arrive(tmp_path / "out", store)
+    assert len(written) == 3 and written[-1].startswith("checkpoint-") and written[0].startswith("snapshot-")
+
+
+def test_a_damaged_run_of_the_store_is_trained_again(computer, finished, tmp_path):
+    store = computer("a")
+    store.folder.mkdir()
+    for each in (ONE, TWO, THREE):
+        shutil.copy(finished[each.id].path, store.path(each.id))
+    data = bytearray(store.path(THREE.id).read_bytes())
+    data[-1] ^= 1
+    store.path(THREE.id).write_bytes(data)
+    campaign(tmp_path / "out")
+    assert contents_of(store.path(THREE.id)) == contents_of(finished[THREE.id].path)
+
+
+def contents_of(path):
+    """Return all arrays of a run, whether it keeps weights or not."""
+    return {name: array.tobytes() for name, array in read_run(path).record().arrays.items()}

@@ -292,11 +292,11 @@ def test_the_import_of_a_run(done, trainings, recorded, tmp_path, monkeypatch):
         return FileStore(folder)
 
     imported = []
-    for store in killed_everywhere(tmp_path, prepare, lambda _: command.import_run.callback(done.path)):
+    for store in killed_everywhere(tmp_path, prepare, lambda _: command.import_runs.callback(done.path)):
         whole = dates(store, done)
         imported.append(len(whole))
         with contextlib.nullcontext() if not whole else pytest.raises(BumplabError, match="already; nothing was"):
-            command.import_run.callback(done.path)
+            command.import_runs.callback(done.path)
         assert contents(store.path(done.id)) == contents(done.path)
         assert names(store.folder) == [f"{done.id}.lock", f"{done.id}.safetensors"]
     assert imported == sorted(imported) and {*imported} == {0, 1} and trainings == []

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -724,3 +725,22 @@ def test_the_recorded_smoke_run_trains_again_to_the_same_losses(tmp_path):
 
 def test_the_network_of_a_run_is_that_of_its_settings(done):
     assert isinstance(done.model(), UNet) and done.model().settings == done.settings.model
+
+
+def test_a_run_that_was_trained_afresh_while_one_waited_is_not_trained_again(done, tmp_path, monkeypatch):
+    shutil.copy(done.path, tmp_path / done.path.name)
+    hold = FileStore.hold
+
+    @contextmanager
+    def slow(self, id, timeout=None):  # in the meantime another process has finished
+        shutil.copy(done.path, tmp_path / "other")
+        (tmp_path / "other").replace(self.path(id))
+        with hold(self, id, timeout):
+            yield
+
+    monkeypatch.setattr(FileStore, "hold", slow)
+    replace_everywhere(monkeypatch, "bumplab.training.loop.train", lambda *_: pytest.fail("it trained"))
+    assert get(tiny(), tmp_path, retrain=True).path == tmp_path / done.path.name
+    monkeypatch.undo()
+    before = (tmp_path / done.path.name).stat().st_mtime_ns
+    assert get(tiny(), tmp_path, retrain=True).path.stat().st_mtime_ns != before

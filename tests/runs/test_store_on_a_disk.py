@@ -22,7 +22,7 @@ from tiny_runs import CONTEXT, get, tiny
 from bumplab.chapters import studies
 from bumplab.cli import chapters, runs, sweep, train as train_command
 from bumplab.cli.app import run
-from bumplab.common import files
+from bumplab.common import places
 from bumplab.common.errors import BumplabError
 from bumplab.runs import bump_family, recording
 from bumplab.runs.packing import write_pack
@@ -201,7 +201,7 @@ def child(base, spoil, folder, commands, log):
     patch = pytest.MonkeyPatch()
     replace_everywhere(patch, "bumplab.runs.store.recorded_folder", lambda: base / "recorded")
     replace_everywhere(patch, "bumplab.runs.recording.work_folder", lambda: base / "work")
-    patch.setattr(studies, "all_studies", lambda: {"study": {FRESH: "all"}})
+    patch.setattr(studies, "all_studies", lambda *_: {"study": {FRESH: "all"}})
     os.environ["BUMPLAB_STORE"] = str(base / "store")
     get(tiny(3), base / "warm")  # imports what is imported at first use
     for words in (["runs", "list"], ["runs", "verify", "x"], ["runs", "record", "--help"], ["runs", "pack", "--help"]):
@@ -332,7 +332,7 @@ def test_an_address_where_no_store_can_be(name, reason, base, trained, monkeypat
         monkeypatch.setenv("BUMPLAB_STORE", str(base / name))
     else:
         monkeypatch.delenv("BUMPLAB_STORE")
-        monkeypatch.setattr(files, "user_cache_path", lambda *_, **__: Path("~/.cache"))
+        monkeypatch.setattr(places, "user_cache_path", lambda *_, **__: Path("~/.cache"))
     before = sorted(base.rglob("*"))
     ways = [["runs", "import", base / trained[2].path.name], ["runs", "pack", SETTINGS.id, "--study", "study"]]
     ways += [["runs", "export", SETTINGS.id, base / "exported"]]

@@ -97,7 +97,7 @@ def import_runs(path: Path) -> None:
     run = read_run(path)
     run.check()
     with store.hold(run.id):
-        known = store.get(run.id)
+        known = store.get_whole(run.id)
         if not known:
             click.echo(f"{store.save(run.record()).path}")
     if known:

@@ -72,6 +72,21 @@ class FileStore:
                 return None
         return read_run(path)
 
+    def get_whole(self, id: str) -> Run | None:
+        """Return a run of which all was checked; None where there is none, or a damaged one: it may give way.
+
+        Examples
+        --------
+        >>> FileStore(Path("/nowhere")).get_whole("0123456789ab")
+        """
+        try:
+            run = self.get(id)
+            if run:
+                run.check()
+            return run
+        except StoreError:
+            return None
+
     def path(self, id: str) -> Path:
         """Return the path of a finished run."""
         return self.folder / f"{id}{SUFFIX}"

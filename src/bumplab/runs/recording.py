@@ -194,7 +194,7 @@ def _train(
     deadline: Deadline | None,
 ) -> Outcome:  # fmt: skip
     settings, kept = cell
-    ready = None if retrain else FileStore(store).get(settings.id)
+    ready = None if retrain else FileStore(store).get_whole(settings.id)
     if ready is not None and keeps_enough(ready, kept):
         return {"status": "trained"}
     if deadline is None:

@@ -15,7 +15,7 @@ from bumplab.common.places import resolve_folder, user_folder
 from bumplab.common.run_settings import RunSettings
 from bumplab.runs.families import family_of
 from bumplab.runs.file_store import FileStore
-from bumplab.runs.pack_files import look_again
+from bumplab.runs.pack_files import look_again, stamp_of
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
@@ -106,7 +106,7 @@ def load_or_train(
 
     Notes
     -----
-    Two processes that ask for the same run train it once: the second waits for the first.
+    Two processes that ask for the same run train it once, afresh or not: the second waits for the first.
 
     Raises
     ------
@@ -126,11 +126,16 @@ def load_or_train(
         target.settle(settings.id)
         if run := find(settings, target.folder):
             return run
+    before = stamp_of(target.path(settings.id))
     with target.hold(settings.id):
         if run := target.adopt(settings.id):  # a training that was cut off had come to its end
             return run
         if not retrain and (run := find(settings, target.folder)):  # another process was faster
             return run
+        if retrain and stamp_of(target.path(settings.id)) != before:  # trained afresh while this process waited
+            run = _get_whole(target, settings.id)
+            if run and run.provenance.get("keep") == keep:
+                return run
         folder = target.make_work_folder(settings.id)
         return target.save(family.train(settings, folder, device, precision, progress, keep))
 
