@@ -37,7 +37,7 @@ def halve_by_windows(x: torch.Tensor) -> torch.Tensor:
 
 
 def stretch(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Interpolate (n, c, h, w) bilinearly to (n, c, *size), corners on corners.
+    """Interpolate (n, c, h, w) bilinearly to ``(n, c, *size)``, corners on corners.
 
     Examples
     --------
