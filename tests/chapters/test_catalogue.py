@@ -29,7 +29,7 @@ parts:
 
 
 def write_chapter(path, name):
-    claim: Claim = check_claim(name, "It holds.", [1.0, 2.0], source="this book", preset="quick", at_least=0)
+    claim: Claim = check_claim(name, "It holds.", [1, 2], kind="own", source="this book", network="quick", at_least=0)
     output = {"output_type": "display_data", "metadata": {}, "data": claim._repr_mimebundle_()}
     cell = {"cell_type": "code", "metadata": {}, "source": [], "outputs": [output], "execution_count": 1}
     path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))

@@ -1,5 +1,7 @@
-"""Claims are judged by their numbers and found again in the notebooks that print them."""
+"""Claims are judged by their numbers, on every network, and found again in the notebooks that print them."""
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -7,73 +9,105 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import stats
 
-from bumplab.chapters.claims import CLAIM_MIME, VERDICTS, Checker, check_claim
-from bumplab.chapters.scoreboard import collect_claims
+from bumplab.chapters.claims import CLAIM_MIME, KINDS, Checker, Claim, check_claim
+from bumplab.chapters.measurements import NETWORKS, TARGETS, VERDICTS, Range, measure
+from bumplab.chapters.scoreboard import COLUMNS, collect_claims
 from bumplab.common.errors import BumplabError
+from bumplab.training.presets import PRESETS
 
 
-def claim(values, name="fig2.betti1", **options):
-    return check_claim(name, "The bump is found.", values, source="P1, Fig. 2", preset="quick", **options)
+def claim(values, name="fig2.betti1", kind="paper", network="quick", **options):
+    if isinstance(values, dict) or kind == "mathematics":
+        network = None
+    return check_claim(
+        name, "The bump is found.", values, source="P1, Fig. 2", kind=kind, network=network, **options
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- one measurement
 
 
 @pytest.mark.parametrize(
-    "values, prediction, verdict",
+    "values, request_, verdict",
     [
-        ([0.99, 0.991, 0.99], {"at_least": 0.98}, "reproduced"),
-        ([0.97, 1.0, 0.99], {"at_least": 0.98}, "partly"),  # the interval reaches below
-        ([0.9, 0.91, 0.9], {"at_least": 0.98}, "not reproduced"),
-        ([0.01, 0.012, 0.01], {"at_most": 0.05}, "reproduced"),
-        ([0.01, 0.09, 0.01], {"at_most": 0.05}, "partly"),
-        ([0.1, 0.12, 0.1], {"at_most": 0.05}, "not reproduced"),
-        ([4.0, 4.1, 3.9], {"at_least": 3, "at_most": 5}, "reproduced"),
-        ([4.0, 5.1, 3.9], {"at_least": 3, "at_most": 5}, "partly"),
-        ([6.0, 6.1, 5.9], {"at_least": 3, "at_most": 5}, "not reproduced"),
-        ([1.0], {"at_least": 0.5}, "partly"),  # a single seed proves nothing
-        (1.0, {"at_least": 0.5}, "partly"),
-        (0.4, {"at_least": 0.5}, "not reproduced"),
-        ([1.0, 1.0, 1.0], {"at_least": 1.0}, "reproduced"),
-        ([0.9951, 0.9949], {"at_least": 0.99, "digits": 3}, "reproduced"),
-        ([0.9949, 0.9949], {"at_least": 0.995, "digits": 2}, "not reproduced"),  # judged as printed
+        ([0.99, 0.991, 0.99], {"at_least": 0.98}, "holds"),
+        ([0.97, 1.0, 0.99], {"at_least": 0.98}, "undecided"),  # the interval reaches below
+        ([0.9, 1.0, 0.9], {"at_least": 0.98}, "undecided"),  # the mean is outside, the interval reaches inside
+        ([0.9, 0.91, 0.9], {"at_least": 0.98}, "fails"),
+        ([0.01, 0.012, 0.01], {"at_most": 0.05}, "holds"),
+        ([0.01, 0.09, 0.01], {"at_most": 0.05}, "undecided"),
+        ([0.1, 0.12, 0.1], {"at_most": 0.05}, "fails"),
+        ([4.0, 4.1, 3.9], {"at_least": 3, "at_most": 5}, "holds"),
+        ([4.0, 5.1, 3.9], {"at_least": 3, "at_most": 5}, "undecided"),
+        ([1.0, 4.0, 7.0], {"at_least": 3, "at_most": 5}, "undecided"),  # out at both ends
+        ([6.0, 6.1, 5.9], {"at_least": 3, "at_most": 5}, "fails"),
+        ([1.0], {"at_least": 0.5}, "undecided"),  # fewer than three seeds decide nothing
+        (1.0, {"at_least": 0.5}, "undecided"),
+        (0.4, {"at_least": 0.5}, "undecided"),
+        ([0.4, 0.4], {"at_least": 0.5}, "undecided"),
+        ([1.0, 1.0, 1.0], {"at_least": 1.0}, "holds"),
+        ([0.9951, 0.9949, 0.995], {"at_least": 0.99, "digits": 3}, "holds"),
+        ([0.9949] * 3, {"at_least": 0.995, "digits": 2}, "fails"),  # judged as printed
     ],
 )
-def test_the_verdict_follows_from_the_numbers(values, prediction, verdict):
-    assert claim(values, **prediction).verdict == verdict
+def test_the_verdict_follows_from_the_numbers(values, request_, verdict):
+    assert claim(values, **request_).verdict == verdict
 
 
-def test_there_are_four_verdicts():
-    assert VERDICTS == ("reproduced", "partly", "not reproduced", "undecided")
+def test_there_are_four_verdicts_and_three_kinds_of_claims():
+    assert VERDICTS == ("holds", "undecided", "fails", "confounded") and KINDS == ("paper", "own", "mathematics")
+
+
+@given(
+    st.lists(st.floats(-1, 1), min_size=0, max_size=5),
+    st.tuples(st.floats(-1, 1), st.floats(-1, 1)).map(sorted),
+    st.sampled_from([0, 0.01, 0.1, 0.5]),
+)
+@settings(deadline=None)
+def test_a_verdict_says_where_the_interval_lies(values, ends, tolerance):
+    one = measure("quick", "", values, Range(*ends), tolerance=tolerance)
+    if len(values) < 3:
+        assert one.verdict == "undecided"
+        return
+    reaches = one.low <= ends[1] and one.high >= ends[0]
+    inside = ends[0] <= one.low and one.high <= ends[1]
+    assert (one.verdict != "fails") if reaches else (one.verdict != "holds")
+    assert inside or one.verdict != "holds"
+    if not tolerance:
+        assert one.verdict == ("holds" if inside else "undecided" if reaches else "fails")
 
 
 @pytest.mark.parametrize("values", [[], [float("nan")], [np.nan, np.inf], np.zeros(0), float("nan")], ids=str)
 def test_a_claim_without_data_is_undecided_and_shown(values):
     made = claim(values, at_least=0.5)
-    assert made.verdict == "undecided"
-    assert (made.value, made.low, made.high, made.seeds) == (None, None, None, 0)
-    assert str(made) == "UNDECIDED: The bump is found. Measured no value, claimed at least 0.5; quick."
+    assert made.verdict == "undecided" and made.missing == NETWORKS
+    assert (made.headline.value, made.headline.low, made.headline.high, made.headline.seeds) == (None, None, None, 0)
+    assert str(made) == (
+        "UNDECIDED: The bump is found. We ask for at least 0.5. Not measured on quick, laptop or paper."
+    )
     page = made._repr_mimebundle_()
-    assert "claim-undecided" in page["text/html"] and json.loads(json.dumps(page))[CLAIM_MIME]["value"] is None
+    assert "claim-undecided" in page["text/html"] and "not measured" in page["text/html"]
+    assert json.loads(json.dumps(page))[CLAIM_MIME]["measurements"][0]["value"] is None
 
 
 @pytest.mark.parametrize(
-    "values, prediction, verdict",
+    "values, request_, verdict",
     [
-        ([0.85, 0.95, 0.9], {"at_least": 0.8, "tolerance": 0.1}, "undecided"),  # 0.90 [0.78, 1.02]
-        ([0.85, 0.95, 0.9], {"at_least": 0.8, "tolerance": 0.01}, "partly"),
-        ([0.85, 0.95, 0.9], {"at_least": 0.7, "tolerance": 0.05}, "reproduced"),
+        ([0.85, 0.95, 0.9], {"at_least": 0.7, "tolerance": 0.05}, "holds"),  # 0.90 [0.78, 1.02]
         ([0.85, 0.95, 0.9], {"at_least": 0.75, "tolerance": 0.05}, "undecided"),  # the lower end may leave the range
-        ([0.85, 0.95, 0.9], {"at_least": 0.95, "tolerance": 0.05}, "undecided"),  # or the mean come into it
-        ([0.85, 0.95, 0.9], {"at_least": 0.97, "tolerance": 0.05}, "not reproduced"),
-        ([0.1, 0.1], {"at_most": 0.05, "tolerance": 0.05}, "undecided"),  # exactly at the tolerance
-        ([0.3, 0.3], {"at_most": 0.2, "tolerance": 0.1}, "undecided"),  # 0.2 + 0.1 is above 0.3
-        ([0.9, 0.9], {"at_least": 0.8, "tolerance": 0.1}, "undecided"),  # 0.8 + 0.1 is below 0.9
-        ([0.1, 0.1], {"at_most": 0.05, "tolerance": 0.04}, "not reproduced"),
-        ([4.0, 4.0], {"at_least": 3, "at_most": 5, "tolerance": 0.5}, "reproduced"),
-        ([4.0, 4.0], {"at_least": 3, "at_most": 5, "tolerance": 1}, "undecided"),
-        ([0.9], {"at_least": 0.5, "tolerance": 0.1}, "partly"),
+        ([0.85, 0.95, 0.9], {"at_least": 1.1, "tolerance": 0.05}, "fails"),
+        ([0.85, 0.95, 0.9], {"at_least": 1.05, "tolerance": 0.05}, "undecided"),  # the upper end may come into it
+        ([0.1] * 3, {"at_most": 0.05, "tolerance": 0.05}, "undecided"),  # exactly at the tolerance
+        ([0.3] * 3, {"at_most": 0.2, "tolerance": 0.1}, "undecided"),  # 0.2 + 0.1 is above 0.3
+        ([0.9] * 3, {"at_least": 0.8, "tolerance": 0.1}, "undecided"),  # 0.8 + 0.1 is below 0.9
+        ([0.1] * 3, {"at_most": 0.05, "tolerance": 0.04}, "fails"),
+        ([4.0] * 3, {"at_least": 3, "at_most": 5, "tolerance": 0.5}, "holds"),
+        ([4.0] * 3, {"at_least": 3, "at_most": 5, "tolerance": 1}, "undecided"),
+        ([0.9], {"at_least": 0.5, "tolerance": 0.1}, "undecided"),
     ],
 )
-def test_a_verdict_that_the_tolerance_could_change_is_undecided(values, prediction, verdict):
-    assert claim(values, **prediction).verdict == verdict
+def test_a_verdict_that_the_tolerance_could_change_is_undecided(values, request_, verdict):
+    assert claim(values, **request_).verdict == verdict
 
 
 @given(
@@ -92,42 +126,59 @@ def test_a_decided_verdict_holds_wherever_the_numbers_move(values, at_least, tol
 
 def test_a_claim_says_what_its_tolerance_is():
     made = claim([0.9, 0.9], at_least=0.8, tolerance=0.1)
-    assert (
-        made.prediction() == "at least 0.8 (within 0.1 undecided)"
-        and made._repr_mimebundle_()[CLAIM_MIME]["tolerance"] == 0.1
-    )
-    assert "tolerance" not in claim([0.9, 0.9], at_least=0.8)._repr_mimebundle_()[CLAIM_MIME]
+    assert made.prediction() == "at least 0.8 (within 0.1 undecided)" and made.to_record()["tolerance"] == 0.1
+    assert "tolerance" not in claim([0.9, 0.9], at_least=0.8).to_record()
 
 
-@pytest.mark.parametrize("tolerance", [-0.1, float("nan")])
-def test_an_impossible_tolerance_is_refused(tolerance):
-    with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: a tolerance is at least 0, got"):
-        claim([1, 2], at_least=0, tolerance=tolerance)
+def test_what_something_else_explains_is_confounded_and_says_why():
+    reason = "Wide bumps are easier to place."
+    made = claim({"quick": [1, 1, 1], "laptop": [0, 1, 0], "paper": [0, 0, 0]}, at_least=0.5, confounded=reason)
+    assert [one.verdict for one in made.measurements] == ["confounded", "undecided", "fails"]
+    assert f"Confounded: {reason}" in str(made) and reason in made._repr_mimebundle_()["text/html"]
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=20))
 @settings(deadline=None)
 def test_the_interval_is_students(values):
-    made = claim(values, at_least=0, digits=6)
+    one = measure("quick", "", values, Range(0), digits=6)
     spread = stats.sem(values)
     low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), spread) if spread else [np.mean(values)] * 2
-    assert (made.low, made.high) == pytest.approx((low, high), abs=1e-6)
-    assert made.value == pytest.approx(np.mean(values), abs=1e-6) and made.seeds == len(values)
+    assert (one.low, one.high) == pytest.approx((low, high), abs=1e-6) and one.interval == "Student"
+    assert one.value == pytest.approx(np.mean(values), abs=1e-6) and one.seeds == len(values)
+
+
+@given(st.lists(st.integers(0, 1), min_size=2, max_size=30))
+@settings(deadline=None)
+def test_the_interval_of_yes_or_no_is_wilsons(values):
+    one = measure("quick", "", values, Range(0.5), yes_no=True, digits=9)
+    ends = stats.binomtest(sum(values), len(values)).proportion_ci(method="wilson")
+    assert (one.low, one.high) == pytest.approx((ends.low, ends.high), abs=1e-9) and one.interval == "Wilson"
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.sampled_from([(0, 1), (-1, 1), (None, 1), (0, None)]))
+@settings(deadline=None)
+def test_no_interval_leaves_what_is_possible(values, limits):
+    one = measure("quick", "", values, Range(0.5), limits)
+    if one.seeds > 1:
+        assert limits[0] is None or one.low >= limits[0]
+        assert limits[1] is None or one.high <= limits[1]
+        assert one.interval == "Student, cut at " + " and ".join(f"{end}" for end in limits if end is not None)
 
 
 def test_a_single_seed_has_no_interval():
-    made = claim(0.123, at_least=0)
-    assert made.value == made.low == made.high == 0.12 and made.seeds == 1
-    assert made.measured() == "0.12 (1 seed)"
+    one = claim(0.123, at_least=0).headline
+    assert (one.value, one.low, one.high, one.seeds, one.interval) == (0.12, None, None, 1, "")
+    assert one.words() == "0.12 (1 seed)"
 
 
 def test_values_are_rounded_and_never_minus_zero():
-    assert str(claim([-0.0001, 0.0001], at_least=0).value) == "0.0"
-    assert str(claim(-0.001, at_least=0).value) == "0.0"
+    assert str(claim([-0.0001, 0.0001], at_least=0).headline.value) == "0.0"
+    assert str(claim(-0.001, at_least=0).headline.value) == "0.0"
+    assert str(claim([-0.0001, 0.123456], at_least=0).headline.values) == "(0.0, 0.12)"
 
 
 @pytest.mark.parametrize(
-    "prediction, words",
+    "request_, words",
     [
         ({"at_least": 0.99}, "at least 0.99"),
         ({"at_most": 4}, "at most 4"),
@@ -135,43 +186,128 @@ def test_values_are_rounded_and_never_minus_zero():
         ({"at_least": 0}, "at least 0"),
     ],
 )
-def test_the_prediction_in_words(prediction, words):
-    assert claim([1, 2], **prediction).prediction() == words
+def test_what_we_ask_for_in_words(request_, words):
+    assert claim([1, 2], **request_).prediction() == words
+
+
+# ---------------------------------------------------------------- several networks and layers
+
+
+def test_the_networks_are_presets_in_their_order():
+    assert [name for name in PRESETS if name in NETWORKS] == list(NETWORKS)
+
+
+@pytest.mark.parametrize(
+    "seeds, headline",
+    [
+        ({"quick": 5, "laptop": 3, "paper": 2}, "laptop"),
+        ({"paper": 3, "quick": 5}, "paper"),
+        ({"quick": 1, "laptop": 2}, "laptop"),  # no three seeds anywhere: the nearest with data
+        ({"quick": 1, "laptop": 0}, "quick"),
+        ({"quick": 0, "laptop": 0}, "laptop"),
+        ({"laptop, eps": 3, "laptop": 5}, "laptop, eps"),  # nearer to the paper's network
+        ({"laptop, v": 3, "laptop": 5}, "laptop, v"),
+        ({"laptop, eps": 2, "laptop": 5}, "laptop"),
+        ({"quick": 5, "laptop, regression": 5}, "quick"),  # another experiment decides nothing
+        ({"quick, v": 3}, "quick, v"),
+    ],
+)
+def test_the_headline_is_that_of_the_network_nearest_to_the_papers(seeds, headline):
+    assert claim({name: [1] * count for name, count in seeds.items()}, at_least=0).headline.label == headline
+
+
+def test_the_headline_is_in_the_layer_that_is_named_first():
+    values = {("quick", "attention2"): [0] * 5, ("quick", "up1"): [1] * 5, ("laptop", "up1"): [1] * 5}
+    made = claim(values, at_least=0.5)
+    assert (made.headline.label, made.headline.layer, made.verdict) == ("quick", "attention2", "fails")
+    assert [one.verdict for one in made.measurements] == ["fails", "holds", "holds"] and made.missing == ("paper",)
+    text, page = str(made), made._repr_mimebundle_()["text/html"]
+    assert text.startswith("FAILS on quick, attention2: ") and "laptop, up1: 1 [1, 1] (5 seeds), holds" in text
+    assert page.count("<tr>") == 3
+
+
+def test_targets_are_ordered_towards_the_papers():
+    assert TARGETS[-1] == "eps"
+
+
+def test_a_network_without_values_is_named():
+    made = claim({"quick": [1, 1, 1], "laptop": []}, at_least=0)
+    assert made.missing == ("laptop", "paper") and "Not measured on laptop or paper." in str(made)
+    assert "<th>laptop</th><td>not measured</td>" in made._repr_mimebundle_()["text/html"]
+
+
+def test_mathematics_has_no_network():
+    made = claim([1, 1, 1], kind="mathematics", at_least=1, where="rendered images")
+    assert made.missing == () and str(made) == (
+        "HOLDS: The bump is found. We ask for at least 1. no training: 1 [1, 1] (3 seeds), holds. Rendered images."
+    )
+    with pytest.raises(BumplabError, match=r"^Claim a: say on which network it was measured; only one of kind"):
+        check_claim("a", "b", [1], kind="mathematics", source="P1", network="quick", at_least=0)
+    with pytest.raises(BumplabError, match=r"^Claim a: say on which network it was measured; only one of kind"):
+        check_claim("a", "b", [1], kind="paper", source="P1", at_least=0)
+
+
+def test_what_there_is_to_say_of_runs_is_said_once():
+    values = {"quick": [1], "laptop": [1], "paper": [1]}
+    assert "Runs: on a CPU." in str(claim(values, at_least=0, where="on a CPU"))
+    where = {"quick": "on a CPU", "laptop": "on a CPU", "paper": "on a GPU"}
+    assert "quick and laptop: on a CPU. paper: on a GPU." in str(claim(values, at_least=0, where=where))
 
 
 def test_a_claim_prints_its_verdict_and_everything_behind_it():
-    text = str(claim([0.99, 0.99], at_least=0.98, note="One note."))
-    assert text == (
-        "REPRODUCED: The bump is found. Measured 0.99 [0.99, 0.99] (2 seeds), claimed at least 0.98; quick. One note."
+    assert str(claim([0.99, 0.99, 0.99], at_least=0.98, note="One note.")) == (
+        "HOLDS on quick: The bump is found. We ask for at least 0.98. quick: 0.99 [0.99, 0.99] (3 seeds), holds. "
+        "Not measured on laptop or paper. One note."
     )
 
 
-@pytest.mark.parametrize("values", [[1, float("inf")], [float("nan"), 1]], ids=str)
-def test_data_of_which_a_part_is_missing_are_refused(values):
-    with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: leave out values that are not finite and say so, got"):
-        claim(values, at_least=0)
-
-
-def test_a_claim_that_predicts_nothing_is_refused():
-    with pytest.raises(BumplabError, match=r"^Claim fig2.betti1: say what is predicted"):
-        claim(1.0)
+@pytest.mark.parametrize(
+    "values, options, words",
+    [
+        ([1, float("inf")], {"at_least": 0}, "leave out values that are not finite and say so, got"),
+        ([float("nan"), 1], {"at_least": 0}, "leave out values that are not finite and say so, got"),
+        (1.0, {}, "say what you ask for, with at_least or at_most"),
+        ([1, 2], {"at_least": 0, "tolerance": -0.1}, "a tolerance is at least 0, got"),
+        ([1, 2], {"at_least": 0, "tolerance": float("nan")}, "a tolerance is at least 0, got"),
+        ([1, 2], {"at_least": 0, "limits": (0, 1)}, "a value cannot be below 0 or above 1, got"),
+        ([0, 0.5], {"at_least": 0, "yes_no": True}, "each value answers yes or no, so it is 1 or 0, got"),
+        ({"large": [1]}, {"at_least": 0}, "there is no network 'large': use one of quick, laptop, paper"),
+        ({}, {"at_least": 0}, "name at least one network"),
+        ([1], {"at_least": 0, "kind": "rumour"}, "its kind is one of paper, own, mathematics, not 'rumour'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_in_a_sentence(values, options, words):
+    with pytest.raises(BumplabError, match=f"^Claim fig2.betti1: {words}"):
+        claim(values, **options)
 
 
 def test_a_checker_holds_what_its_claims_share():
-    ours = Checker(source="this book", preset="quick, five seeds")
-    made = ours("a.b", "It holds.", [1, 2], at_least=0, note="Note.")
-    expected = {"source": "this book", "preset": "quick, five seeds", "at_least": 0, "note": "Note."}
-    assert made == check_claim("a.b", "It holds.", [1, 2], **expected)
-    assert ours("a.b", "It holds.", [1, 2], at_most=0, preset="paper") == check_claim(
-        "a.b", "It holds.", [1, 2], source="this book", preset="paper", at_most=0
+    shared = {"kind": "own", "source": "this book", "network": "quick", "layer": "up1", "where": "five seeds"}
+    ours = Checker(**shared)
+    assert ours("a.b", "It holds.", [1, 2], at_least=0, note="Note.") == check_claim(
+        "a.b", "It holds.", [1, 2], at_least=0, note="Note.", **shared
     )
-    assert ours("a.b", "It holds.", [], at_least=0).verdict == "undecided"
+    assert ours("a.b", "It holds.", [1, 2], at_most=0, network="paper") == check_claim(
+        "a.b", "It holds.", [1, 2], at_most=0, **shared | {"network": "paper"}
+    )
 
 
 def test_text_in_a_claim_cannot_break_the_page():
-    made = check_claim("a", "x < y & z", 1.0, source="<b>", preset="quick", at_least=0)
+    options = {"source": "<b>", "kind": "own", "network": "quick", "layer": "<i>", "where": "<u>", "note": "<s>"}
+    made = check_claim("a", "x < y & z", 1.0, at_least=0, confounded="<q>", **options)
     page = made._repr_mimebundle_()["text/html"]
-    assert "x &lt; y &amp; z" in page and "<b>" not in page
+    assert "x &lt; y &amp; z" in page and not any(tag in page for tag in ("<b>", "<i>", "<u>", "<s>", "<q>"))
+
+
+@pytest.mark.parametrize(
+    "values, tolerance", [([1, 2], 0), ([1, 2, 3], 0.5), ([], 0), ({"quick": [1], "paper": []}, 0)]
+)
+def test_a_claim_travels_in_the_output_as_data(values, tolerance):
+    made = claim(values, at_least=1, tolerance=tolerance)
+    data = json.loads(json.dumps(made._repr_mimebundle_()))
+    assert Claim.from_record(data[CLAIM_MIME]) == made and data["text/plain"] == str(made)
+    assert data[CLAIM_MIME]["verdict"] == made.verdict
 
 
 # ---------------------------------------------------------------- the scoreboard
@@ -192,12 +328,17 @@ def test_claims_are_collected_in_reading_order(tmp_path):
     first, second, third = (claim([1, 2, 3], name=name, at_least=1.5) for name in ("b.one", "a.two", "c.three"))
     notebook(tmp_path / "02-training.ipynb", third)
     notebook(tmp_path / "01-worlds.ipynb", first, second)
-    assert collect_claims(tmp_path).rows == [("01-worlds", first), ("01-worlds", second), ("02-training", third)]
+    board = collect_claims(tmp_path)
+    assert board.rows == [("01-worlds", first), ("01-worlds", second), ("02-training", third)]
+    assert board["a.two"] == second
+    with pytest.raises(BumplabError, match=r"^There is no claim 'd' in the outputs"):
+        board["d"]
 
 
 def test_a_folder_without_claims_gives_none(tmp_path):
     notebook(tmp_path / "01-worlds.ipynb")
-    assert collect_claims(tmp_path).rows == []
+    board = collect_claims(tmp_path)
+    assert board.rows == [] and board.tally() == "none" and board.to_csv().count("\n") == 1
 
 
 def test_two_claims_of_one_name_are_refused(tmp_path):
@@ -207,21 +348,37 @@ def test_two_claims_of_one_name_are_refused(tmp_path):
         collect_claims(tmp_path)
 
 
-def test_the_scoreboard_counts_and_filters_verdicts(tmp_path):
-    good, half = claim([1, 1], name="good", at_least=0), claim(1.0, name="half", at_least=0)
-    none = claim([], name="none", at_least=0)
-    notebook(tmp_path / "01-worlds.ipynb", good, half, none)
-    board = collect_claims(tmp_path)
-    assert [board.count(verdict) for verdict in VERDICTS] == [1, 1, 0, 1]
-    assert board.filter("undecided").rows == [("01-worlds", none)]
-    assert board.filter("partly").rows == [("01-worlds", half)] and board.filter("all") == board
+@pytest.fixture
+def board(tmp_path):
+    """Return a board of a claim that holds, a hypothesis with one seed, and mathematics that fails."""
+    good = claim({"quick": [1, 1, 1], ("laptop", "up1"): [1, 2]}, name="good", at_least=0)
+    half = claim(1.0, name="half", at_least=0, kind="own")
+    bad = claim([0, 0, 0], name="bad", at_least=1, kind="mathematics")
+    notebook(tmp_path / "01-worlds.ipynb", good, half, bad)
+    return collect_claims(tmp_path)
+
+
+def test_the_scoreboard_counts_and_filters(board):
+    assert [board.count(verdict) for verdict in VERDICTS] == [1, 1, 1, 0]
+    assert [claim.name for _, claim in board.filter("undecided").rows] == ["half"] and board.filter("all") == board
+    assert [[claim.name for _, claim in board.of_kind(kind).rows] for kind in KINDS] == [["good"], ["half"], ["bad"]]
+    assert board.tally() == "3: 1 holds, 1 undecided, 1 fails"
     assert board._repr_mimebundle_()["text/html"].count("<tr>") == 4  # the head and one for each claim
-    with pytest.raises(BumplabError, match=r"^There is no verdict 'maybe': use all or one of reproduced, partly,"):
+    with pytest.raises(BumplabError, match=r"^There is no verdict 'maybe': use all or one of holds, undecided, fails"):
         board.filter("maybe")
+    with pytest.raises(BumplabError, match=r"^There is no kind 'rumour'"):
+        board.of_kind("rumour")
 
 
-@pytest.mark.parametrize("values, tolerance", [([1, 2], 0), ([1, 2], 0.5), ([], 0)])
-def test_a_claim_travels_in_the_output_as_data(values, tolerance):
-    made = claim(values, at_least=1, tolerance=tolerance)
-    data = json.loads(json.dumps(made._repr_mimebundle_()))
-    assert type(made)(**data[CLAIM_MIME]) == made and data["text/plain"] == str(made)
+def test_the_scoreboard_says_what_was_not_measured(board):
+    page = board.of_kind("own")._repr_mimebundle_()["text/html"]
+    assert page.count("<td>not measured</td>") == 2
+
+
+def test_every_measurement_is_a_line_of_the_csv(board):
+    lines = list(csv.DictReader(io.StringIO(board.to_csv())))
+    assert tuple(lines[0]) == COLUMNS and len(lines) == 4
+    assert [line["headline"] for line in lines] == ["yes", "no", "yes", "yes"]
+    record = lines[1]
+    assert (record["claim"], record["network"], record["layer"], record["values"]) == ("good", "laptop", "up1", "1 2")
+    assert (float(record["value"]), int(record["seeds"]), record["verdict"]) == (1.5, 2, "undecided")

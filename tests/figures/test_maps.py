@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bumplab.analysis.accuracy import score_images
-from bumplab.chapters.claims import VERDICTS, check_claim
-from bumplab.chapters.scoreboard import VERDICT_COLOURS, plot_claims, plot_verdict_counts
+from bumplab.chapters.claims import check_claim
+from bumplab.chapters.measurements import VERDICTS
+from bumplab.chapters.scoreboard import VERDICT_COLOURS, plot_claims
 from bumplab.figures.maps import accuracy_map
 from bumplab.worlds.bumps import BumpWorld
 
@@ -54,20 +55,22 @@ def test_lines_divide_what_was_shown_from_what_was_not(axis):
 def test_every_verdict_is_drawn_in_a_colour_of_its_own(monkeypatch):
     assert tuple(VERDICT_COLOURS) == VERDICTS and len(set(VERDICT_COLOURS.values())) == 4
     monkeypatch.setattr(plt, "show", lambda: None)
-    values = {"reproduced": [1, 1], "partly": [1], "not reproduced": [0, 0], "undecided": []}
-    made = [check_claim(name, "It holds.", v, source="P1", preset="q", at_least=1) for name, v in values.items()]
-    rows = [("01-worlds", claim) for claim in made]
-    assert [claim.verdict for claim in made] == list(values)
-    plot_verdict_counts(rows)
-    bars = plt.gca().containers
-    assert [bar.get_label() for bar in bars] == list(values) and [bar[0].get_width() for bar in bars] == [1] * 4
+    values = {"holds": [1] * 3, "undecided": [1], "fails": [0] * 3, "confounded": [1] * 3, "empty": []}
+    options = {"kind": "paper", "source": "P1", "network": "quick", "at_least": 1}
+    reasons = {"confounded": "Something else explains it."}
+    rows = [
+        ("01-worlds", check_claim(name, "It holds.", v, confounded=reasons.get(name, ""), **options))
+        for name, v in values.items()
+    ]
+    assert [claim.verdict for _, claim in rows] == [*VERDICTS, "undecided"]
     plot_claims(rows, "title")
-    assert [len(axis.lines) for axis in plt.gcf().axes] == [2, 2, 2, 0]  # an interval and a mean, where there are data
+    assert [len(axis.lines) for axis in plt.gcf().axes] == [2, 2, 2, 2, 0]  # interval and mean, where there are data
+    colours = [axis.lines[0].get_color() for axis in plt.gcf().axes[:4]]
+    assert colours == [VERDICT_COLOURS[verdict] for verdict in VERDICTS]
     plt.close("all")
 
 
 def test_the_page_has_a_colour_for_every_verdict():
     css = (Path(__file__).resolve().parents[2] / "book" / "_static" / "bumplab.css").read_text()
     for verdict, colour in VERDICT_COLOURS.items():
-        kind = verdict.replace(" ", "-")
-        assert f".claim-{kind} {{\n  border-left-color: {colour.lower()} !important;" in css
+        assert f".claim-{verdict} {{\n  border-left-color: {colour.lower()} !important;" in css

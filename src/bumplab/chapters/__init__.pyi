@@ -31,20 +31,33 @@ from .checks import (
     shares as shares,
     within as within,
 )
+from .claim_pages import chip as chip, claim_page as claim_page, claim_text as claim_text
 from .claims import (
     CLAIM_MIME as CLAIM_MIME,
-    VERDICTS as VERDICTS,
+    KINDS as KINDS,
     Checker as Checker,
     Claim as Claim,
+    Place as Place,
+    Values as Values,
     check_claim as check_claim,
 )
 from .execution import ChapterFailed as ChapterFailed, rerun as rerun
+from .measurements import (
+    FEWEST_SEEDS as FEWEST_SEEDS,
+    NETWORKS as NETWORKS,
+    TARGETS as TARGETS,
+    VERDICTS as VERDICTS,
+    Measurement as Measurement,
+    Range as Range,
+    join_words as join_words,
+    measure as measure,
+)
 from .scoreboard import (
+    COLUMNS as COLUMNS,
     VERDICT_COLOURS as VERDICT_COLOURS,
     Scoreboard as Scoreboard,
     collect_claims as collect_claims,
     plot_claims as plot_claims,
-    plot_verdict_counts as plot_verdict_counts,
 )
 from .studies import (
     TESTS as TESTS,

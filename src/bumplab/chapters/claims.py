@@ -1,4 +1,4 @@
-"""A claim of the paper, the number measured for it, and the verdict.
+"""A claim, the numbers measured for it on one or several networks, and the verdicts.
 
 A chapter ends with :func:`check_claim` calls, or calls of a :class:`Checker`, which holds what they share. Each
 prints its verdict and leaves it, as data, in the notebook's output, where
@@ -7,20 +7,23 @@ prints its verdict and leaves it, as data, in the notebook's output, where
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
+from bumplab.chapters.claim_pages import claim_page, claim_text
+from bumplab.chapters.measurements import NETWORKS, Measurement, Range, measure
 from bumplab.common.errors import BumplabError, quote
-from bumplab.common.statistics import t_interval
 
 #: Under which a claim lies, as data, in the output of a notebook.
 CLAIM_MIME = "application/vnd.bumplab.claim+json"
-#: What can become of a claim, see :class:`Claim`.
-VERDICTS = ("reproduced", "partly", "not reproduced", "undecided")
+#: Whose claim it is: of the papers about networks, of this book about networks, or a matter of mathematics.
+KINDS = ("paper", "own", "mathematics")
+
+#: One value for each seed.
+Values = float | Sequence[float]
+#: A network, ``"quick"`` or ``"laptop, eps"``; or a network and the layer that the values come from.
+Place = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -31,188 +34,214 @@ class Claim:
     ----------
     name : str
         Short unique name, for example ``"fig2.betti1"``.
+    kind : {"paper", "own", "mathematics"}
+        A claim of the papers about networks, a hypothesis of this book about networks, or something that needs no
+        trained network: an identity, a simulation, a test of the code.
     source : str
         Where the claim stands: paper and figure.
     statement : str
         The claim in one sentence.
-    value, low, high : float or None
-        Mean over seeds and its 95 % Student interval (equal to the value for a single seed); None without data.
-    seeds : int
-        How many values are behind it; 0 without data.
     at_least, at_most : float or None
-        What the claim predicts for the value.
-    verdict : str
-        ``"reproduced"`` if the whole interval agrees with the prediction, ``"partly"`` if the mean does but the
-        interval does not, or a single seed does, else ``"not reproduced"``; ``"undecided"`` without data, or where a
-        change of the numbers within `tolerance` would give another verdict.
-    preset, note : str
-        Which preset (and device) the value comes from; what else the reader should know.
+        What we ask of the value. The papers state few such limits: they are ours.
+    measurements : tuple of Measurement
+        One for each network and layer; the first one has the headline layer.
+    note : str
+        What else the reader should know.
+    confounded : str
+        If not empty: why a value in the range would not speak for the claim.
     tolerance : float
-        How far value, low and high may move from one processor to another.
+        How far the numbers may move from one processor to another.
 
     Examples
     --------
-    >>> claim = check_claim("a.b", "It works.", [0.9, 1.0], source="ours", preset="quick", at_least=0.5, share=True)
-    >>> claim.value, claim.low, claim.high, claim.seeds, claim.verdict  # two seeds leave a wide interval
-    (0.95, 0.31, 1.0, 2, 'partly')
+    >>> values = {"quick": [0.5, 0.6, 0.7], "laptop": [0.9, 0.91, 0.92], "paper": [0.2]}
+    >>> claim = check_claim("a.b", "It works.", values, kind="own", source="ours", at_least=0.8, limits=(0, 1))
+    >>> [(one.label, one.verdict) for one in claim.measurements]
+    [('quick', 'undecided'), ('laptop', 'holds'), ('paper', 'undecided')]
+    >>> claim.headline.label, claim.verdict  # one run of the paper's network decides nothing
+    ('laptop', 'holds')
     """
 
     name: str
+    kind: str
     source: str
     statement: str
-    value: float | None
-    low: float | None
-    high: float | None
-    seeds: int
     at_least: float | None
     at_most: float | None
-    verdict: str
-    preset: str
+    measurements: tuple[Measurement, ...]
     note: str = ""
+    confounded: str = ""
     tolerance: float = 0.0
 
+    @property
+    def headline(self) -> Measurement:
+        """The measurement in the first layer named on the network nearest to the paper's with at least three seeds.
+
+        Without three seeds anywhere, on the nearest with data. Variants that are another experiment than a target,
+        such as ``"laptop, regression"``, come last.
+        """
+        first = [one for one in self.measurements if one.layer == self.measurements[0].layer]
+        return max(first, key=lambda one: one.rank)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the headline."""
+        return self.headline.verdict
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The networks that this claim was not measured on; none where it is about no network."""
+        there = {one.network for one in self.measurements if one.seeds}
+        return () if self.kind == "mathematics" else tuple(name for name in NETWORKS if name not in there)
+
     def prediction(self) -> str:
-        """Return the predicted range in words.
+        """Return in words what we ask of the value.
 
         Examples
         --------
-        >>> claim = check_claim("a.b", "It works.", [0.9, 1.0], source="ours", preset="quick", at_least=0.5, share=True)
-        >>> claim.prediction()
+        >>> check_claim("a.b", "It works.", [1, 2, 3], kind="mathematics", source="ours", at_least=0.5).prediction()
         'at least 0.5'
         """
-        low, high = self.at_least, self.at_most
         within = f" (within {self.tolerance:g} undecided)" if self.tolerance else ""
-        if low is not None and high is not None:
-            return f"between {low:g} and {high:g}{within}"
-        return (f"at least {low:g}" if low is not None else f"at most {high:g}") + within
+        return f"{Range(self.at_least, self.at_most)}{within}"
 
-    def measured(self) -> str:
-        """Return the value with its interval and the number of seeds, or ``"no value"``.
+    def to_record(self) -> dict[str, Any]:
+        """Return everything as plain data, also the verdict; :meth:`from_record` undoes it."""
+        record = asdict(self) | {"verdict": self.verdict, "headline": self.headline.label}
+        record["measurements"] = [one.to_record() for one in self.measurements]
+        return {key: value for key, value in record.items() if key not in ("confounded", "tolerance") or value}
 
-        Examples
-        --------
-        >>> claim = check_claim("a.b", "It works.", [0.9, 1.0], source="ours", preset="quick", at_least=0.5, share=True)
-        >>> claim.measured()
-        '0.95 [0.31, 1] (2 seeds)'
-        """
-        if not self.seeds:
-            return "no value"
-        if self.seeds < 2:
-            return f"{self.value:g} (1 seed)"
-        return f"{self.value:g} [{self.low:g}, {self.high:g}] ({self.seeds} seeds)"
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Claim:
+        """Return the claim of which :meth:`to_record` gave the data."""
+        fields = {key: value for key, value in record.items() if key not in ("verdict", "headline")}
+        return cls(**{**fields, "measurements": tuple(map(Measurement.from_record, record["measurements"]))})
 
     def __str__(self) -> str:
-        note = f" {self.note}" if self.note else ""
-        numbers = f"Measured {self.measured()}, claimed {self.prediction()}; {self.preset}."
-        return f"{self.verdict.upper()}: {self.statement} {numbers}{note}"
+        return claim_text(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        kind = self.verdict.replace(" ", "-")
-        body = (
-            f'<div class="claim claim-{kind}"><strong>{self.verdict}</strong> '
-            f"<em>{html.escape(self.source)}</em><br>{html.escape(self.statement)}<br>"
-            f"Measured {self.measured()}; claimed {self.prediction()}. "
-            f"{html.escape(self.preset)}. {html.escape(self.note)}</div>"
-        )
-        data = {key: value for key, value in asdict(self).items() if key != "tolerance" or value}
-        return {"text/plain": str(self), "text/html": body, CLAIM_MIME: data}
+        return {"text/plain": str(self), "text/html": claim_page(self), CLAIM_MIME: self.to_record()}
 
 
 def check_claim(
     name: str,
     statement: str,
-    values: float | Sequence[float],
+    values: Values | Mapping[Place, Values],
     *,
+    kind: str,
     source: str,
-    preset: str,
+    network: str | None = None,
+    layer: str = "",
+    where: str | Mapping[str, str] = "",
     at_least: float | None = None,
     at_most: float | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
+    yes_no: bool = False,
     digits: int = 2,
-    share: bool = False,
     tolerance: float = 0.0,
+    confounded: str = "",
     note: str = "",
 ) -> Claim:
-    """Compare measured values, one per seed, with what a claim predicts.
+    """Compare measured values, one per seed, with what a claim asks for, on each network.
 
     Parameters
     ----------
-    values : float or sequence of float
-        One value for each seed. With none, or none that is finite, the claim is undecided, and shown like the others.
-        Where only some are not finite the caller decides what that means, leaves them out, and says so in `note`.
+    values : float, sequence of float, or mapping of those
+        One value for each seed: of `network` in `layer`, or for each network, or for each (network, layer). With none,
+        or none that is finite, a measurement is undecided, and shown like the others. Where only some are not finite
+        the caller decides what that means, leaves them out, and says so in `note`.
+    kind : {"paper", "own", "mathematics"}
+        See :class:`Claim`. Only claims about mathematics have no network.
+    network : str, optional
+        A preset, perhaps with a variant: ``"quick"``, ``"laptop, eps"``.
+    layer : str, optional
+        Where in the network, and in which reading: ``"attention2 (layer 4)"``. Of several, the one named first is the
+        headline.
+    where : str or mapping of str
+        What else there is to say of the runs, such as the device; by network where that differs.
     at_least, at_most : float, optional
-        The predicted range; at least one of the two.
+        What we ask for; at least one of the two.
+    limits : (float or None, float or None)
+        What a value cannot go below or above, such as (0, 1) for a share: Student's interval ends there.
+    yes_no : bool
+        Each value is 0 or 1: the interval is Wilson's.
     digits : int
-        Digits after the point to which values are rounded, chosen so that they are stable across machines. The
+        Digits after the point to which numbers are rounded, chosen so that they are stable across machines. The
         verdict is taken from the rounded numbers, those that the reader sees.
-    share : bool
-        The values are shares: the interval ends at 0 and 1.
     tolerance : float
         How far the numbers may move from one processor to another, at least 0: where they come out of steps that
         amplify rounding, such as UMAP. A verdict that such a move could change is undecided. 0 for all else, which
         is stable in its printed digits.
+    confounded : str
+        Why a value in the range does not speak for the claim, in a sentence; "holds" becomes "confounded".
 
     Raises
     ------
     BumplabError
-        If some values are finite and others are not, nothing is predicted, or the tolerance is negative.
+        If nothing is asked for, there is no such kind or network, some values are finite and others are not, a value is
+        beyond `limits` or neither 0 nor 1 where it should be, or the tolerance is negative.
 
     Examples
     --------
-    >>> accuracy = [0.97, 1.0, 0.99]
-    >>> print(check_claim("p0.phase-c", "Bumps are right.", accuracy, source="LLF24", preset="quick", at_least=0.9))
-    REPRODUCED: Bumps are right. Measured 0.99 [0.95, 1.02] (3 seeds), claimed at least 0.9; quick.
+    >>> accuracy = {"quick": [0.97, 1.0, 0.99], "laptop": [0.8]}
+    >>> options = {"kind": "paper", "source": "LLF24", "limits": (0, 1)}
+    >>> print(check_claim("p0.phase-c", "Bumps are right.", accuracy, at_least=0.9, **options))
+    HOLDS on quick: Bumps are right. We ask for at least 0.9. quick: 0.99 [0.95, 1] (3 seeds), holds; laptop: 0.8
+    (1 seed), undecided. Not measured on paper. Interval: Student, cut at 0 and 1.
     """
-    data = np.atleast_1d(np.asarray(values, dtype=float))
-    finite = np.isfinite(data)
-    if finite.any() and not finite.all():
-        raise BumplabError(f"Claim {name}: leave out values that are not finite and say so, got {quote(values)}.")
     if at_least is None and at_most is None:
-        raise BumplabError(f"Claim {name}: say what is predicted, with at_least or at_most.")
+        raise BumplabError(f"Claim {name}: say what you ask for, with at_least or at_most.")
+    if kind not in KINDS:
+        raise BumplabError(f"Claim {name}: its kind is one of {', '.join(KINDS)}, not {quote(kind)}.")
     if not tolerance >= 0:
         raise BumplabError(f"Claim {name}: a tolerance is at least 0, got {quote(tolerance)}.")
-    if not finite.any():
-        numbers = (None, None, None, 0)
-        verdict = "undecided"
-    else:
-        value, low, high = (round(v, digits) + 0.0 for v in t_interval(data, *((0, 1) if share else (-np.inf, np.inf))))
-        numbers = (value, low, high, data.size)
-        bounds = (-np.inf if at_least is None else at_least, np.inf if at_most is None else at_most)
-        verdicts = {_verdict(*numbers, *bounds, slack) for slack in (-tolerance, tolerance)}
-        verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
-    return Claim(name, source, statement, *numbers, at_least, at_most, verdict, preset, note, tolerance)
-
-
-def _verdict(value: float, low: float, high: float, seeds: int, least: float, most: float, slack: float) -> str:
-    """Return the verdict of an interval on a range made wider by `slack` at both ends."""
-
-    def agrees(v: float) -> bool:
-        margin = 1.000001 * slack  # a number at the tolerance is within it, however the sum is rounded
-        return least - margin <= v <= most + margin
-
-    if seeds > 1 and agrees(low) and agrees(high):
-        return "reproduced"
-    return "partly" if agrees(value) else "not reproduced"
+    by_place = values if isinstance(values, Mapping) else {network: values}
+    measurements = []
+    for place, numbers in by_place.items():
+        label, depth = place if isinstance(place, tuple) else (place, layer)
+        if (label is None) != (kind == "mathematics"):
+            raise BumplabError(
+                f"Claim {name}: say on which network it was measured; only one of kind mathematics has none."
+            )
+        try:
+            one = measure(
+                label, depth, numbers, Range(at_least, at_most), limits, yes_no, digits, tolerance, bool(confounded),
+                where if isinstance(where, str) else where.get(label, ""),
+            )  # fmt: skip
+        except BumplabError as error:
+            raise BumplabError(f"Claim {name}: {error}") from None
+        measurements.append(one)
+    if not measurements:
+        raise BumplabError(f"Claim {name}: name at least one network; an empty list says that it was not measured.")
+    return Claim(
+        name, kind, source, statement, at_least, at_most, tuple(measurements), note, confounded, tolerance
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Checker:
-    """A :func:`check_claim` that knows the source and the preset which the claims of a chapter share.
+    """A :func:`check_claim` that knows what the claims of a chapter share.
 
     Attributes
     ----------
-    source, preset : str
+    kind, source, network, layer, where
         What :func:`check_claim` gets where a call names nothing else.
 
     Examples
     --------
-    >>> ours = Checker(source="this book", preset="quick")
+    >>> ours = Checker(kind="own", source="this book", network="quick")
     >>> print(ours("ours.overfit", "Longer training needs more bumps.", [], at_least=1))
-    UNDECIDED: Longer training needs more bumps. Measured no value, claimed at least 1; quick.
+    UNDECIDED: Longer training needs more bumps. We ask for at least 1. Not measured on quick, laptop or paper.
     """
 
+    kind: str
     source: str
-    preset: str
+    network: str | None = None
+    layer: str = ""
+    where: str | Mapping[str, str] = ""
 
-    def __call__(self, name: str, statement: str, values: float | Sequence[float], **options: Any) -> Claim:
+    def __call__(self, name: str, statement: str, values: Values | Mapping[Place, Values], **options: Any) -> Claim:
         """Return what :func:`check_claim` does; `options` are its keywords, and may replace what is shared."""
-        return check_claim(name, statement, values, **{"source": self.source, "preset": self.preset, **options})
+        shared = {field: getattr(self, field) for field in ("kind", "source", "network", "layer", "where")}
+        return check_claim(name, statement, values, **{**shared, **options})

@@ -1,18 +1,29 @@
-"""All claims of the book in one table, and figures of them."""
+"""All claims of the book together: as a table, as comma-separated values, and as figures."""
 
 from __future__ import annotations
 
-import html
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from bumplab.chapters.catalogue import chapter_paths, read_cells
-from bumplab.chapters.claims import CLAIM_MIME, VERDICTS, Claim
+from bumplab.chapters.claim_pages import chip
+from bumplab.chapters.claims import CLAIM_MIME, KINDS, Claim
+from bumplab.chapters.measurements import NETWORKS, VERDICTS, Measurement
 from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
+
+VERDICT_COLOURS: dict[str, str] = dict(zip(VERDICTS, (BLUE, GREY, VERMILION, ORANGE), strict=True))
+#: The columns of :meth:`Scoreboard.to_csv`.
+COLUMNS: tuple[str, ...] = (
+    "chapter", "claim", "kind", "source", "statement", "network", "variant", "layer", "seeds", "value", "low", "high",
+    "interval", "at_least", "at_most", "verdict", "headline", "values", "where", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,9 +32,22 @@ class Scoreboard:
 
     rows: list[tuple[str, Claim]]
 
+    def __getitem__(self, name: str) -> Claim:
+        """Return the claim of a name."""
+        for _, claim in self.rows:
+            if claim.name == name:
+                return claim
+        raise BumplabError(f"There is no claim {quote(name)} in the outputs of the chapters.")
+
     def count(self, verdict: str) -> int:
         """Return how many claims have a verdict."""
         return sum(claim.verdict == verdict for _, claim in self.rows)
+
+    def of_kind(self, kind: str) -> Scoreboard:
+        """Return the claims of one kind: ``"paper"``, ``"own"`` or ``"mathematics"``."""
+        if kind not in KINDS:
+            raise BumplabError(f"There is no kind {quote(kind)}: use one of {', '.join(KINDS)}.")
+        return Scoreboard([row for row in self.rows if row[1].kind == kind])
 
     def filter(self, verdict: str) -> Scoreboard:
         """Return the part with one verdict; ``"all"`` keeps everything."""
@@ -31,19 +55,50 @@ class Scoreboard:
             raise BumplabError(f"There is no verdict {quote(verdict)}: use all or one of {', '.join(VERDICTS)}.")
         return Scoreboard([row for row in self.rows if verdict in ("all", row[1].verdict)])
 
+    def tally(self) -> str:
+        """Return in words how many claims there are, and how many have which verdict."""
+        counts = [f"{self.count(verdict)} {verdict}" for verdict in VERDICTS if self.count(verdict)]
+        return f"{len(self.rows)}: {', '.join(counts)}" if counts else "none"
+
+    def to_csv(self) -> str:
+        """Return every measurement of every claim as a line of comma-separated values, under a line of names."""
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        table.writeheader()
+        for chapter, claim in self.rows:
+            for one in claim.measurements:
+                values = " ".join(f"{value:g}" for value in one.values)
+                record = claim.to_record() | one.to_record() | {"chapter": chapter, "claim": claim.name}
+                table.writerow(record | {"values": values, "headline": "yes" if one == claim.headline else "no"})
+        return text.getvalue()
+
     def __str__(self) -> str:
         return "\n".join(f"{chapter}  {claim.name}: {claim}" for chapter, claim in self.rows)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        head = "".join(f"<th>{name}</th>" for name in ("Verdict", "Claim", "Measured", "Claimed", "Where"))
-        body = "".join(
-            f'<tr><td class="claim-{claim.verdict.replace(" ", "-")}"><strong>{claim.verdict}</strong></td>'
-            f"<td>{html.escape(claim.statement)} <em>{html.escape(claim.source)}</em></td><td>{claim.measured()}</td>"
-            f"<td>{claim.prediction()}</td><td>{chapter}; {html.escape(claim.preset)}</td></tr>"
-            for chapter, claim in self.rows
-        )
+        head = "".join(f"<th>{name}</th>" for name in ("Claim", "We ask for", *NETWORKS))
+        body = "".join(f"<tr>{_cells(chapter, claim)}</tr>" for chapter, claim in self.rows)
         table = f'<div class="scoreboard"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         return {"text/plain": str(self), "text/html": table}
+
+
+def _cells(chapter: str, claim: Claim) -> str:
+    """Return one row of the table: the claim, what we ask for, and what each network says."""
+    confounded = f"<br>Confounded: {escape(claim.confounded)}" if claim.confounded else ""
+    link = f'<a href="{chapter}.html#claims">chapter {chapter.partition("-")[0]}</a>'
+    names = f"<em>{escape(claim.source)}</em>, <code>{escape(claim.name)}</code>, {link}"
+    first = f'<td class="claim-{claim.verdict}">{escape(claim.statement)}{confounded}<br>{names}</td>'
+    columns = []
+    for network in NETWORKS:
+        lines = [_line(one) for one in claim.measurements if one.network == network and one.seeds]
+        columns.append(f"<td>{'<br>'.join(lines) or 'not measured'}</td>")
+    return f"{first}<td>{claim.prediction()}</td>{''.join(columns)}"
+
+
+def _line(one: Measurement) -> str:
+    """Return what was measured on one network in one layer, in HTML."""
+    place = ", ".join(filter(None, [one.variant, one.layer]))
+    return f"{chip(one.verdict)} {one.words()}" + (f"<br><small>{escape(place)}</small>" if place else "")
 
 
 def collect_claims(book: Path) -> Scoreboard:
@@ -58,7 +113,7 @@ def collect_claims(book: Path) -> Scoreboard:
         If two claims have the same name, or a chapter is no notebook.
     """
     rows = [
-        (path.stem, Claim(**output["data"][CLAIM_MIME]))
+        (path.stem, Claim.from_record(output["data"][CLAIM_MIME]))
         for path in chapter_paths(book)
         for cell in read_cells(path)
         for output in cell.get("outputs", ())
@@ -71,38 +126,20 @@ def collect_claims(book: Path) -> Scoreboard:
     return Scoreboard(rows)
 
 
-VERDICT_COLOURS: dict[str, str] = dict(zip(VERDICTS, (BLUE, ORANGE, VERMILION, GREY), strict=True))
-
-
-def plot_verdict_counts(rows: Sequence[tuple[str, Claim]]) -> None:
-    """Draw for each chapter how many of its claims have which verdict."""
-    names = sorted({chapter for chapter, _ in rows})
-    _, axis = plt.subplots(figsize=(6.4, 0.36 * len(names) + 0.9))
-    left = [0] * len(names)
-    for verdict, colour in VERDICT_COLOURS.items():
-        counts = [sum(where == name and claim.verdict == verdict for where, claim in rows) for name in names]
-        axis.barh(names, counts, left=left, color=colour, label=verdict)
-        left = [before + count for before, count in zip(left, counts, strict=True)]
-    axis.invert_yaxis()
-    axis.set_xlabel("claims")
-    axis.grid(axis="y", visible=False)
-    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    plt.show()
-
-
 def plot_claims(rows: Sequence[tuple[str, Claim]], title: str) -> None:
-    """Draw measured intervals beside claimed ranges, one row and scale for each claim; the range alone without data."""
+    """Draw headline intervals beside the ranges that we ask for, a row and scale for each claim; or the range alone."""
     figure, axes = plt.subplots(len(rows), 1, figsize=(6.4, 0.62 * len(rows) + 0.3), squeeze=False)
     axes[0, 0].set_title(title, loc="left")
     for axis, (_, claim) in zip(axes[:, 0], rows, strict=True):
-        ends = [v for v in (claim.low, claim.high, claim.at_least, claim.at_most) if v is not None]
+        one, colour = claim.headline, VERDICT_COLOURS[claim.verdict]
+        ends = [v for v in (one.value, one.low, one.high, claim.at_least, claim.at_most) if v is not None]
         pad = 0.25 * (max(ends) - min(ends)) or 0.5 * abs(ends[0]) or 1.0
         low, high = min(ends) - pad, max(ends) + pad
         band = (low if claim.at_least is None else claim.at_least, high if claim.at_most is None else claim.at_most)
         axis.axvspan(*band, color=SKY, alpha=0.35, lw=0)
-        if claim.seeds:
-            axis.plot([claim.low, claim.high], [0, 0], color=VERDICT_COLOURS[claim.verdict])
-            axis.plot(claim.value, 0, "o", color=VERDICT_COLOURS[claim.verdict])
+        if one.seeds:
+            axis.plot([one.value, one.value] if one.low is None else [one.low, one.high], [0, 0], color=colour)
+            axis.plot(one.value, 0, "o", color=colour)
         axis.set(xlim=(low, high), ylim=(-1, 1), yticks=[])
         axis.set_ylabel(claim.name, rotation=0, ha="right", va="center", fontsize=8.5)
         axis.tick_params(labelsize=7.5)

@@ -1,0 +1,236 @@
+"""What was measured for a claim on one network, in one layer: values, interval, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bumplab.common.errors import BumplabError, quote
+from bumplab.common.statistics import t_interval, wilson_interval
+from bumplab.training.presets import PRESETS
+
+#: The networks of the book, from the smallest to the paper's: the columns of the scoreboard.
+NETWORKS = ("quick", "laptop", "paper")
+#: What a network may predict, the paper's target last.
+TARGETS = ("x0", "v", "eps")
+#: What can become of a claim, see :class:`Measurement`.
+VERDICTS = ("holds", "undecided", "fails", "confounded")
+#: Fewer seeds than this decide nothing.
+FEWEST_SEEDS = 3
+
+
+def join_words(words: Sequence[str], last: str = "and") -> str:
+    """Return ``"a, b and c"``.
+
+    Examples
+    --------
+    >>> join_words(["quick", "laptop", "paper"], "or")
+    'quick, laptop or paper'
+    """
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+@dataclass(frozen=True)
+class Range:
+    """What we ask of a value: at least, at most, or between.
+
+    Examples
+    --------
+    >>> print(Range(3, 5), "or", Range(None, 0.25))
+    between 3 and 5 or at most 0.25
+    >>> Range(3, 5).judge(2.5, 3.5), Range(3, 5).judge(3, 5), Range(3, 5).judge(5.1, 6)
+    ('undecided', 'holds', 'fails')
+    """
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __str__(self) -> str:
+        if self.at_least is not None and self.at_most is not None:
+            return f"between {self.at_least:g} and {self.at_most:g}"
+        return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+
+    def judge(self, low: float, high: float, tolerance: float = 0.0) -> str:
+        """Return what an interval says of this range.
+
+        Parameters
+        ----------
+        low, high : float
+            The ends of the interval.
+        tolerance : float
+            How far both may move, at least 0: a verdict that such a move could change is undecided.
+
+        Returns
+        -------
+        {"holds", "fails", "undecided"}
+            The whole interval is in the range; all of it is outside; or a part of it is.
+        """
+        least = -np.inf if self.at_least is None else self.at_least
+        most = np.inf if self.at_most is None else self.at_most
+        slack = 1.000001 * tolerance  # a number at the tolerance is within it, however the sum is rounded
+        if high < least - slack or low > most + slack:
+            return "fails"
+        return "holds" if least + slack <= low and high <= most - slack else "undecided"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured on one network, in one layer.
+
+    Attributes
+    ----------
+    network : str or None
+        The preset: ``"quick"``, ``"laptop"``, ``"paper"``; None where no network was trained.
+    variant : str
+        What differs from the preset: what the network predicts, ``"eps"``, or another experiment, ``"regression"``.
+    layer : str
+        Where in the network, and in which reading; empty where no layer is looked at.
+    values : tuple of float
+        One for each seed, rounded.
+    value, low, high : float or None
+        Mean over seeds and its 95 % interval; None where there are no data, and no interval for a single value.
+    seeds : int
+        How many values there are.
+    interval : str
+        How `low` and `high` came about: ``"Student"``, perhaps cut at what is possible, or ``"Wilson"``; or empty.
+    verdict : {"holds", "undecided", "fails", "confounded"}
+        ``"holds"`` if the whole interval is in the range that we ask for, ``"fails"`` if all of it is outside,
+        ``"confounded"`` if it is inside and something else explains that; else ``"undecided"``: the interval reaches
+        into the range and out of it, or there are fewer than three seeds.
+    where : str
+        What else there is to say of the runs.
+
+    Examples
+    --------
+    >>> one = measure("laptop, eps", "up1", [0.2, 0.3, 0.25], Range(at_most=0.4))
+    >>> one.label, one.words(), one.verdict
+    ('laptop, eps', '0.25 [0.13, 0.37] (3 seeds)', 'holds')
+    """
+
+    network: str | None
+    variant: str
+    layer: str
+    values: tuple[float, ...]
+    value: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    interval: str
+    verdict: str
+    where: str = ""
+
+    @property
+    def label(self) -> str:
+        """Network and variant, as they were named."""
+        return ", ".join(filter(None, [self.network, self.variant])) or "no training"
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """How much the verdict of a claim should rest on this: the highest makes the headline."""
+        target = TARGETS.index(self.variant or TARGETS[0]) if self.variant in ("", *TARGETS) else -1
+        evidence = 2 if self.seeds >= FEWEST_SEEDS and target >= 0 else bool(self.seeds)
+        return evidence, NETWORKS.index(self.network) if self.network in NETWORKS else -1, target
+
+    def words(self) -> str:
+        """Return the value with its interval and the number of seeds, or ``"not measured"``."""
+        if self.value is None:
+            return "not measured"
+        seeds = f"({self.seeds} seed{'s' * (self.seeds > 1)})"
+        return f"{self.value:g} {seeds}" if self.low is None else f"{self.value:g} {self.ends()} {seeds}"
+
+    def ends(self) -> str:
+        """Return the interval, ``"[0.13, 0.37]"``, or nothing."""
+        return "" if self.low is None else f"[{self.low:g}, {self.high:g}]"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything as plain data; :meth:`from_record` undoes it."""
+        return {key: list(value) if key == "values" else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Measurement:
+        """Return the measurement of which :meth:`to_record` gave the data."""
+        return cls(**{**record, "values": tuple(record["values"])})
+
+
+def measure(
+    label: str | None,
+    layer: str,
+    values: ArrayLike,
+    request: Range,
+    limits: tuple[float | None, float | None] = (None, None),
+    yes_no: bool = False,
+    digits: int = 2,
+    tolerance: float = 0.0,
+    confounded: bool = False,
+    where: str = "",
+) -> Measurement:
+    """Return the mean of values, one per seed, with its interval and what that says of a range.
+
+    Parameters
+    ----------
+    label : str or None
+        Network and variant, ``"laptop, eps"``.
+    layer, where
+        See :class:`Measurement`.
+    values : array_like, (n,)
+        One for each seed; none, or none that is finite, is no measurement.
+    request : Range
+        What we ask for.
+    limits, yes_no, digits, tolerance, confounded
+        See :func:`~bumplab.chapters.claims.check_claim`.
+
+    Raises
+    ------
+    BumplabError
+        If there is no such network, or a value is not one.
+
+    Examples
+    --------
+    >>> measure("quick", "", [1, 1, 0, 1, 1], Range(at_least=0.5), yes_no=True).words()
+    '0.8 [0.38, 0.96] (5 seeds)'
+    >>> measure("quick", "", [0.97], Range(at_least=0.5)).verdict  # one value decides nothing
+    'undecided'
+    """
+    network, _, variant = (label or "").partition(", ")
+    if label is not None and network not in PRESETS:
+        raise BumplabError(f"there is no network {quote(network)}: use one of {', '.join(NETWORKS)}.")
+    data = np.atleast_1d(np.asarray(values, dtype=float))
+    data = data[np.isfinite(data)] if not np.isfinite(data).any() else data
+    if not np.isfinite(data).all():
+        raise BumplabError(f"leave out values that are not finite and say so, got {quote(values)}.")
+    if yes_no and not np.isin(data, (0, 1)).all():
+        raise BumplabError(f"each value answers yes or no, so it is 1 or 0, got {quote(values)}.")
+    least, most = (0.0, 1.0) if yes_no else limits
+    least, most = -np.inf if least is None else least, np.inf if most is None else most
+    if (data < least - 1e-6).any() or (data > most + 1e-6).any():
+        raise BumplabError(f"a value cannot be below {least:g} or above {most:g}, got {quote(values)}.")
+    rounded = tuple(_round(value, max(digits, 1)) for value in data)
+    one = Measurement(network or None, variant, layer, rounded, None, None, None, data.size, "", "undecided", where)
+    if not data.size:
+        return one
+    one = replace(one, value=_round(data.mean(), digits))
+    if data.size == 1:
+        return one
+    low, high, method = _interval(data, least, most, yes_no)
+    low, high = _round(low, digits), _round(high, digits)
+    verdict = request.judge(low, high, tolerance) if data.size >= FEWEST_SEEDS else "undecided"
+    verdict = "confounded" if confounded and verdict == "holds" else verdict
+    return replace(one, low=low, high=high, interval=method, verdict=verdict)
+
+
+def _round(value: float, digits: int) -> float:
+    return round(float(value), digits) + 0.0  # never minus zero
+
+
+def _interval(data: np.ndarray, least: float, most: float, yes_no: bool) -> tuple[float, float, str]:
+    """Return the ends of the 95 % interval of the mean of two values or more, and its name."""
+    if yes_no:
+        share = wilson_interval(int(data.sum()), data.size)
+        return share.low, share.high, "Wilson"
+    _, low, high = t_interval(data, least, most)
+    ends = [f"{end:g}" for end in (least, most) if np.isfinite(end)]
+    return low, high, f"Student, cut at {join_words(ends)}" if ends else "Student"
