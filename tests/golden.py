@@ -85,13 +85,19 @@ def printed(path: Path) -> list[str]:
     return numbers
 
 
-def claims_of(path: Path) -> dict[str, str]:
-    """Return value, interval, seeds, asked range and verdict of each claim of a chapter by its name."""
-    found = {}
+def claims_of(path: Path) -> dict[str, dict[str, str]]:
+    """Return by the name of each claim of a chapter what a reader sees.
+
+    That is the range that we ask for, the verdict, and for each network and layer value, interval, seeds and verdict.
+    """
+    found: dict[str, dict[str, str]] = {}
     for output in _outputs(path):
         if claim := output.get("data", {}).get(CLAIM):
-            keys = ("value", "low", "high", "seeds", "at_least", "at_most", "verdict")
-            found[claim["name"]] = " ".join(str(claim[key]) for key in keys)
+            held = {"range": f"{claim['at_least']} {claim['at_most']}", "verdict": claim["verdict"]}
+            for one in claim["measurements"]:
+                place = ", ".join(filter(None, [one["network"], one["variant"], one["layer"]])) or "no training"
+                held[place] = " ".join(str(one[key]) for key in ("value", "low", "high", "seeds", "verdict"))
+            found[claim["name"]] = held
     return found
 
 

@@ -2,7 +2,7 @@
 
 Outputs are written into the notebooks themselves, without execution times or other machine-made metadata.
 Chapters run in reading order, since the scoreboard reads the outputs of those before it. The picture in the
-README is the figure of one cell of chapter 02.
+README is the figure of one cell of chapter 02; the scoreboard offers all claims as ``claims.csv``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from PIL import Image
 
 from book._tools.contents import find_chapters
 from bumplab.chapters.catalogue import declared_parameters
+from bumplab.chapters.scoreboard import collect_claims
 from bumplab.common.exits import exit_code
 from bumplab.common.files import atomic_write
 
 BOOK = Path(__file__).resolve().parents[1]
+CLAIMS = BOOK / "_static" / "claims.csv"
 PICTURE = ("02-training", "phases", BOOK / "_static" / "phases.png")
 
 
@@ -74,6 +76,7 @@ def main(names: list[str]) -> None:
         execute(path)
     chapter, cell_id, target = PICTURE
     target.write_bytes(picture(chapter, cell_id))
+    atomic_write(CLAIMS, collect_claims(BOOK).to_csv())
 
 
 if __name__ == "__main__":

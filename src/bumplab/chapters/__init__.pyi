@@ -1,3 +1,10 @@
+from .answers import (
+    FINDINGS as FINDINGS,
+    Answer as Answer,
+    Answers as Answers,
+    Finding as Finding,
+    answer_findings as answer_findings,
+)
 from .benchmarks import (
     TARGET_ACCURACY as TARGET_ACCURACY,
     CensoredTime as CensoredTime,

@@ -80,8 +80,15 @@ class Claim:
         Without three seeds anywhere, on the nearest with data. Variants that are another experiment than a target,
         such as ``"laptop, regression"``, come last.
         """
-        first = [one for one in self.measurements if one.layer == self.measurements[0].layer]
-        return max(first, key=lambda one: one.rank)
+        return max(self._readings(), key=lambda one: one.rank)
+
+    def on(self, network: str) -> Measurement | None:
+        """Return what was measured on a network, in the first layer named; None for nothing."""
+        there = [one for one in self._readings() if one.network == network and one.seeds]
+        return max(there, key=lambda one: one.rank, default=None)
+
+    def _readings(self) -> list[Measurement]:
+        return [one for one in self.measurements if one.layer == self.measurements[0].layer]
 
     @property
     def verdict(self) -> str:
@@ -207,7 +214,7 @@ def check_claim(
         try:
             one = measure(
                 label, depth, numbers, Range(at_least, at_most), limits, yes_no, digits, tolerance, bool(confounded),
-                where if isinstance(where, str) else where.get(label, ""),
+                where if isinstance(where, str) else where.get(label or "", ""),
             )  # fmt: skip
         except BumplabError as error:
             raise BumplabError(f"Claim {name}: {error}") from None

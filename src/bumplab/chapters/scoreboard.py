@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -28,9 +28,10 @@ COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """Claims with the chapters they stand in, shown as a table."""
+    """Claims with the chapters they stand in, shown as a table; with a title, folded under it."""
 
     rows: list[tuple[str, Claim]]
+    title: str = ""
 
     def __getitem__(self, name: str) -> Claim:
         """Return the claim of a name."""
@@ -47,18 +48,23 @@ class Scoreboard:
         """Return the claims of one kind: ``"paper"``, ``"own"`` or ``"mathematics"``."""
         if kind not in KINDS:
             raise BumplabError(f"There is no kind {quote(kind)}: use one of {', '.join(KINDS)}.")
-        return Scoreboard([row for row in self.rows if row[1].kind == kind])
+        return replace(self, rows=[row for row in self.rows if row[1].kind == kind])
 
     def filter(self, verdict: str) -> Scoreboard:
         """Return the part with one verdict; ``"all"`` keeps everything."""
         if verdict != "all" and verdict not in VERDICTS:
             raise BumplabError(f"There is no verdict {quote(verdict)}: use all or one of {', '.join(VERDICTS)}.")
-        return Scoreboard([row for row in self.rows if verdict in ("all", row[1].verdict)])
+        return replace(self, rows=[row for row in self.rows if verdict in ("all", row[1].verdict)])
+
+    def under(self, title: str) -> Scoreboard:
+        """Return the same claims, folded under a title."""
+        return replace(self, title=title)
 
     def tally(self) -> str:
         """Return in words how many claims there are, and how many have which verdict."""
-        counts = [f"{self.count(verdict)} {verdict}" for verdict in VERDICTS if self.count(verdict)]
-        return f"{len(self.rows)}: {', '.join(counts)}" if counts else "none"
+        counts = {verdict: self.count(verdict) for verdict in VERDICTS}
+        words = [f"{n} {verdict if n == 1 else verdict.removesuffix('s')}" for verdict, n in counts.items() if n]
+        return f"{len(self.rows)}: {', '.join(words)}" if words else "none"
 
     def to_csv(self) -> str:
         """Return every measurement of every claim as a line of comma-separated values, under a line of names."""
@@ -79,6 +85,8 @@ class Scoreboard:
         head = "".join(f"<th>{name}</th>" for name in ("Claim", "We ask for", *NETWORKS))
         body = "".join(f"<tr>{_cells(chapter, claim)}</tr>" for chapter, claim in self.rows)
         table = f'<div class="scoreboard"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        if self.title:
+            table = f"<details><summary>{escape(self.title)}, {self.tally()}</summary>{table}</details>"
         return {"text/plain": str(self), "text/html": table}
 
 

@@ -1,0 +1,182 @@
+"""Do the papers' findings hold? Six questions, each answered in a sentence with the numbers of named claims."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from bumplab.chapters.claim_pages import chip
+from bumplab.chapters.claims import Claim
+from bumplab.chapters.measurements import FEWEST_SEEDS, NETWORKS, Measurement, join_words
+from bumplab.chapters.scoreboard import Scoreboard
+from bumplab.models.unet import UNet
+from bumplab.training.settings import preset
+
+#: From the best to the worst that can become of a finding: it is as good as the worst of the claims that decide it.
+_FROM_BEST = ("holds", "confounded", "undecided", "not measured", "fails")
+_NAME = re.compile(r"\{([\w.-]+)\}")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding of the papers, and the claims that stand for it.
+
+    Attributes
+    ----------
+    title : str
+        The finding in a few words.
+    sentence : str
+        What was measured; ``{name}`` stands for the number of a claim.
+    deciding : tuple of str
+        Names of the claims that must hold.
+    """
+
+    title: str
+    sentence: str
+    deciding: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all its claims."""
+        return tuple(dict.fromkeys((*self.deciding, *_NAME.findall(self.sentence))))
+
+
+FINDINGS = (
+    Finding(
+        "The code is factorized, even hyper-factorized.",
+        "squared cosine of x and y {fig3.x-on-y}; factorization {fig3.factorization}; hyper- {fig3.hyper}.",
+        ("fig3.x-on-y", "fig3.factorization", "fig3.hyper"),
+    ),
+    Finding(
+        "A periodic world becomes a torus.",
+        "share of networks with a torus's holes in layer 4 {fig2.betti}, in layer 11 {fig2.betti.later}.",
+        ("fig2.betti",),
+    ),
+    Finding(
+        "It composes.",
+        "unseen pairs right after pairs and single stripes {fig4.both}, after single stripes alone {fig4.1d}.",
+        ("fig4.both", "fig4.2d.compose"),
+    ),
+    Finding(
+        "It interpolates badly.",
+        "accuracy lost from narrow to wide gaps {fig11.fall}; lead over a copier in wide ones {fig11.wide}.",
+        ("fig11.fall", "fig11.wide"),
+    ),
+    Finding(
+        "Stripes make a need of N² images one of N.",
+        "exponent of the need over N, bumps alone {fig5c.alone}, with stripes {fig5c.both.bumps}.",
+        ("fig5c.alone", "fig5c.both.bumps"),
+    ),
+    Finding(
+        "Accuracy sets in where images percolate.",
+        "onset explained by the threshold, R² {fig6e.percolation}; rise as images double {fig6e.sudden}.",
+        ("fig6e.percolation",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the claims of a board say of a finding, on each network.
+
+    Examples
+    --------
+    >>> from bumplab.chapters.claims import check_claim
+    >>> options = {"kind": "paper", "source": "P1", "at_least": 0.8}
+    >>> both = check_claim("both", "It composes.", {"quick": [0.9, 0.91, 0.92], "laptop": [0.7]}, **options)
+    >>> print(Answer(Finding("It composes.", "right {both}.", ("both",)), {"both": both}))
+    It composes. On quick: right 0.91 [0.89, 0.93] (holds). quick: holds; laptop: undecided; paper: not measured.
+    """
+
+    finding: Finding
+    claims: dict[str, Claim]
+
+    def on(self, network: str) -> dict[str, Measurement | None]:
+        """Return by the name of each claim what was measured on a network, in the headline layer; None for nothing."""
+        return {name: claim.on(network) for name, claim in self.claims.items()}
+
+    def verdict(self, network: str) -> str:
+        """Return the worst verdict of the deciding claims on a network, or ``"not measured"``."""
+        there = [self.on(network)[name] for name in self.finding.deciding]
+        return max((one.verdict if one else "not measured" for one in there), key=_FROM_BEST.index)
+
+    @property
+    def network(self) -> str:
+        """The network nearest to the paper's on which each deciding claim has three seeds; else the first of all."""
+        deciding = self.finding.deciding
+        full = [name for name in NETWORKS if min(self._seeds(name, each) for each in deciding) >= FEWEST_SEEDS]
+        return full[-1] if full else NETWORKS[0]
+
+    def sentence(self) -> str:
+        """Return the sentence with the numbers of that network."""
+        there = self.on(self.network)
+
+        def number(match: re.Match) -> str:
+            one = there[match[1]]
+            return f"{one.value:g} {one.ends()} ({one.verdict})".replace("  ", " ") if one else "not measured"
+
+        return f"On {self.network}: {_NAME.sub(number, self.finding.sentence)}"
+
+    def _seeds(self, network: str, name: str) -> int:
+        one = self.claims[name].on(network)
+        return one.seeds if one else 0
+
+    def __str__(self) -> str:
+        verdicts = "; ".join(f"{name}: {self.verdict(name)}" for name in NETWORKS)
+        return f"{self.finding.title} {self.sentence()} {verdicts}."
+
+    def to_html(self) -> str:
+        """Return the finding, the sentence and the verdicts as HTML."""
+        chips = " ".join(_chip(name, self.verdict(name)) for name in NETWORKS)
+        kind = self.verdict(self.network).replace(" ", "-")
+        words = f"<strong>{escape(self.finding.title)}</strong> {escape(self.sentence())}"
+        return f'<div class="answer claim-{kind}"><p>{words}</p><p>{chips}</p></div>'
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to all :data:`FINDINGS`, with a sentence on the networks."""
+
+    answers: tuple[Answer, ...]
+    networks: str
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.answers), self.networks])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        body = "".join(answer.to_html() for answer in self.answers)
+        return {
+            "text/plain": str(self),
+            "text/html": f'<div class="answers">{body}<p>{escape(self.networks)}</p></div>',
+        }
+
+
+def answer_findings(board: Scoreboard) -> Answers:
+    """Return what a board's claims say of the papers' findings.
+
+    Raises
+    ------
+    BumplabError
+        If the board lacks a claim that a finding rests on.
+    """
+    answers = [Answer(finding, {name: board[name] for name in finding.names}) for finding in FINDINGS]
+    claims = [claim for _, claim in board.of_kind("paper").rows]
+    counts = [sum(name not in claim.missing for claim in claims) for name in NETWORKS]
+    parts = [f"{count} on {name} ({_description(name)})" for name, count in zip(NETWORKS, counts, strict=True)]
+    words = f"Of {len(claims)} claims of the papers, {join_words(parts)} are measured."
+    return Answers(tuple(answers), words)
+
+
+def _chip(network: str, verdict: str) -> str:
+    return f"{network} {chip(verdict.replace(' ', '-'), verdict)}"
+
+
+def _description(name: str) -> str:
+    """Return in words what a preset's network is like."""
+    settings = preset(name)
+    patch = settings.model.patch
+    sight = "single pixels" if patch == 1 else f"patches of {patch} x {patch}"
+    millions = UNet(settings.model).size() / 1e6
+    return f"{millions:.1f} million weights, {sight}, predicts {settings.diffusion.prediction_type}"

@@ -1,0 +1,93 @@
+"""Six findings are answered with the numbers and verdicts of named claims, on each network."""
+
+import re
+
+import pytest
+
+from bumplab.chapters.answers import FINDINGS, Answer, Finding, answer_findings
+from bumplab.chapters.claims import check_claim
+from bumplab.chapters.measurements import NETWORKS
+from bumplab.chapters.scoreboard import Scoreboard
+from bumplab.common.errors import BumplabError
+
+
+def claim(name, values, **options):
+    return check_claim(name, "It is so.", values, **{"kind": "paper", "source": "P1", "at_least": 0.5, **options})
+
+
+def answer(**claims):
+    made = {name: claim(name, values) for name, values in claims.items()}
+    return Answer(Finding("It works.", "one {a}, other {b}.", ("a", "b")), made)
+
+
+HOLDS, FAILS, BOTH = [0.9, 0.9, 0.9], [0.1, 0.1, 0.1], [0.1, 0.9, 0.5]
+
+
+@pytest.mark.parametrize(
+    "a, b, verdict",
+    [
+        (HOLDS, HOLDS, "holds"),
+        (HOLDS, BOTH, "undecided"),
+        (HOLDS, FAILS, "fails"),
+        (BOTH, FAILS, "fails"),
+        ([], FAILS, "fails"),
+        (HOLDS, [], "not measured"),
+        ([0.9], HOLDS, "undecided"),
+    ],
+    ids=str,
+)
+def test_a_finding_is_as_good_as_the_worst_of_its_claims(a, b, verdict):
+    assert answer(a={"laptop": a}, b={"laptop": b}).verdict("laptop") == verdict
+
+
+def test_numbers_come_from_one_network_the_nearest_to_the_papers_with_three_seeds():
+    both = answer(
+        a={"quick": HOLDS, "laptop": FAILS, "paper": HOLDS}, b={"quick": HOLDS, "laptop": HOLDS, "paper": [1]}
+    )
+    assert both.network == "laptop"
+    assert both.sentence() == "On laptop: one 0.1 [0.1, 0.1] (fails), other 0.9 [0.9, 0.9] (holds)."
+    assert str(both).endswith(" quick: holds; laptop: fails; paper: undecided.")
+    assert 'class="answer claim-fails"' in both.to_html()
+
+
+def test_what_was_not_measured_is_said():
+    none = answer(a={"quick": []}, b={"quick": [0.6]})
+    assert none.sentence() == "On quick: one not measured, other 0.6 (undecided)."
+    assert none.to_html().count('<span class="verdict claim-not-measured">not measured</span>') == 3
+
+
+def test_only_the_headline_layer_answers():
+    deep = answer(a={("quick", "attention2"): FAILS, ("quick", "up1"): HOLDS}, b={"quick": HOLDS})
+    assert deep.verdict("quick") == "fails"
+
+
+def every_claim(values=HOLDS):
+    names = sorted({name for finding in FINDINGS for name in finding.names})
+    return [("01-worlds", claim(name, {"quick": values})) for name in names]
+
+
+def test_six_findings_are_answered_and_the_networks_described():
+    found = answer_findings(Scoreboard(every_claim()))
+    assert len(found.answers) == len(FINDINGS) == 6
+    assert all(each.verdict("quick") == "holds" for each in found.answers)
+    count = len(every_claim())
+    assert found.networks.startswith(
+        f"Of {count} claims of the papers, {len(every_claim())} on quick (0.4 million weights, patches"
+    )
+    assert re.search(
+        r"and 0 on paper \(17\.\d million weights, single pixels, predicts eps\) are measured\.$", found.networks
+    )
+    page = found._repr_mimebundle_()
+    assert page["text/html"].count('<div class="answer ') == 6 and all(name in page["text/plain"] for name in NETWORKS)
+
+
+def test_no_number_of_an_answer_is_typed():
+    for finding in FINDINGS:
+        words = re.sub(r"\{[^}]*\}", "", finding.sentence)
+        assert not re.search(r"\d", words.replace("layer 4", "").replace("layer 11", "")), words
+
+
+def test_a_claim_that_is_missing_is_named():
+    rows = [row for row in every_claim() if row[1].name != "fig4.both"]
+    with pytest.raises(BumplabError, match=r"^There is no claim 'fig4.both' in the outputs"):
+        answer_findings(Scoreboard(rows))

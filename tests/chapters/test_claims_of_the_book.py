@@ -1,0 +1,142 @@
+"""The claims that the book prints keep what its verdicts promise."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import bumplab
+from bumplab.chapters.answers import FINDINGS
+from bumplab.chapters.measurements import NETWORKS
+from bumplab.chapters.scoreboard import collect_claims
+
+BOOK = Path(bumplab.__file__).resolve().parents[2] / "book"
+BOARD = collect_claims(BOOK)
+CLAIMS = [claim for _, claim in BOARD.rows]
+MEASURED = [
+    pytest.param(claim, one, id=f"{claim.name}, {one.label} {one.layer}".strip())
+    for claim in CLAIMS
+    for one in claim.measurements
+    if one.seeds
+]
+every_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+every_measurement = pytest.mark.parametrize("claim, one", MEASURED)
+
+#: What a value can be, by what it is called; each claim falls under one line.
+POSSIBLE = {
+    # shares, accuracies, squared cosines
+    r"p0\.phase-.*|p0\.(disorder|order)|fig2\.(betti.*|top-four)|fig3\.(x-on-y|x-on-x|y-on-y)|fig4\.(2d.*|1d|both)": (
+        0,
+        1,
+    ),
+    r"fig10\.rim|fig11\.narrow|fig12\..*|fig4g\.few|fig6b\..*|fig6c\..*|fig13\..*|fig14b\..*": (0, 1),
+    r"ours\.(frame|laptop|betti-control|additive-before|causal.*)": (0, 1),
+    # differences of shares, and rank correlations
+    r"fig4\.same|fig10\.gain|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
+    r"fig2\.together|ours\.(parameterisation|scattered|geometry|encoding|within)": (-1, 1),
+    # shares of variance, and the score F
+    r"fig6e\.percolation|fig3\.factorization|ours\.given": (-np.inf, 1),
+    # dimensions, distances and ratios
+    r"fig2\.dimension.*": (1, np.inf),
+    r"p0\.surface|ours\.(overlap|estimator|between|half|overfit|copier|saving|discs|onset\.encoding)": (0, np.inf),
+    # steps, exponents, the score H and what is compared of it, openings, percent
+    r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
+    r"ours\.(opening|seam|hyper-lost|turn|alone|shells)": (-np.inf, np.inf),
+}
+#: Claims about a layer of a network.
+GEOMETRY = (
+    r"fig2\..*|fig3\..*|p0\.(surface|disorder|order)"
+    r"|ours\.(betti-control|opening|given|additive-.*|hyper-lost|causal.*|geometry)"
+)
+
+
+@every_claim
+def test_a_claim_has_one_possible_range(claim):
+    assert sum(bool(re.fullmatch(pattern, claim.name)) for pattern in POSSIBLE) == 1
+
+
+@every_measurement
+def test_no_interval_leaves_what_is_possible(claim, one):
+    low, high = next(ends for pattern, ends in POSSIBLE.items() if re.fullmatch(pattern, claim.name))
+    numbers = [number for number in (*one.values, one.value, one.low, one.high) if number is not None]
+    assert all(low <= number <= high for number in numbers)
+
+
+@every_measurement
+def test_no_claim_fails_whose_interval_reaches_what_we_ask_for(claim, one):
+    if one.low is None:
+        assert one.verdict == "undecided" and one.seeds == 1
+        return
+    least = -np.inf if claim.at_least is None else claim.at_least
+    most = np.inf if claim.at_most is None else claim.at_most
+    reaches = one.high >= least and one.low <= most
+    inside = least <= one.low and one.high <= most
+    assert one.verdict != "fails" or not reaches
+    assert one.verdict not in ("holds", "confounded") or inside
+    assert one.seeds >= 3 or one.verdict == "undecided"
+    assert (one.verdict == "confounded") == bool(claim.confounded and inside and one.seeds >= 3)
+
+
+def _unit(numbers):
+    """Return the unit of the last digit with which numbers are printed."""
+    return 10.0 ** -max(len(f"{number:g}".partition(".")[2]) for number in numbers)
+
+
+@every_measurement
+def test_an_interval_is_that_of_its_values(claim, one):
+    if one.low is None:
+        return
+    if set(one.values) <= {0, 1} and one.interval == "Wilson":
+        ends = stats.binomtest(int(sum(one.values)), one.seeds).proportion_ci(method="wilson")
+        assert (one.low, one.high) == pytest.approx((ends.low, ends.high), abs=0.006)
+        return
+    assert one.interval.startswith("Student")
+    half = stats.t.ppf(0.975, one.seeds - 1) * stats.sem(one.values)
+    units = [_unit(numbers) for numbers in ((one.value, one.low, one.high), one.values)]  # all are rounded
+    slack = (units[0] + units[1] * (1 + stats.t.ppf(0.975, one.seeds - 1))) / 2 + 1e-9
+    ends = np.array([np.mean(one.values) - half, np.mean(one.values) + half])
+    cut = [float(end) for end in re.findall(r"-?\d+", one.interval)]
+    for end, exact in zip((one.low, one.high), ends, strict=True):
+        assert end in cut or end == pytest.approx(exact, abs=slack)
+
+
+@every_claim
+def test_a_claim_about_networks_names_network_seeds_and_layer(claim):
+    assert claim.kind == "mathematics" or claim.name.startswith("ours.") == (claim.kind == "own")
+    for one in claim.measurements:
+        assert len(one.values) == one.seeds
+        assert (one.network is None) == (claim.kind == "mathematics")
+        assert one.network is None or one.network in NETWORKS
+        assert bool(one.layer) == bool(re.fullmatch(GEOMETRY, claim.name))
+
+
+@every_claim
+def test_values_of_yes_or_no_are_not_students(claim):
+    """A share of seeds is no mean of a bell-shaped number."""
+    if re.search(r"\bof the seeds\b", claim.note):
+        assert all(one.interval in ("Wilson", "") for one in claim.measurements)
+
+
+def test_the_answers_rest_on_claims_of_the_papers():
+    for finding in FINDINGS:
+        assert {BOARD[name].kind for name in finding.names} == {"paper"}
+
+
+def test_the_csv_beside_the_scoreboard_holds_the_claims_of_the_notebooks():
+    assert (BOOK / "_static" / "claims.csv").read_text(encoding="utf-8") == BOARD.to_csv()
+
+
+def test_nobody_says_what_a_paper_does_not_say():
+    """What we could not find in the papers may still be there."""
+    pages = [*BOOK.glob("*.ipynb"), *BOOK.glob("*.md"), BOOK.parent / "README.md"]
+    words = r"papers?(?:'s text)? (?:does|do) not (?:state|say|define|give|name|specify|spell out)"
+    found = {page.name: re.findall(words, page.read_text(encoding="utf-8")) for page in pages}
+    assert {name: said for name, said in found.items() if said} == {}
+
+
+def test_nobody_calls_a_limit_of_ours_claimed():
+    for page in BOOK.glob("*.ipynb"):
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"not reproduced|[Cc]laimed (?:at|between)|REPRODUCED|PARTLY", text), page.name
