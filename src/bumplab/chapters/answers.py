@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from bumplab.chapters.claim_pages import chip
@@ -46,12 +47,12 @@ class Finding:
 FINDINGS = (
     Finding(
         "The code is factorized, even hyper-factorized.",
-        "squared cosine of x and y {fig3.x-on-y}; factorization {fig3.factorization}; hyper- {fig3.hyper}.",
+        "cos² of x and y {fig3.x-on-y}; factorization {fig3.factorization}; hyper-factorization {fig3.hyper}.",
         ("fig3.x-on-y", "fig3.factorization", "fig3.hyper"),
     ),
     Finding(
         "A periodic world becomes a torus.",
-        "share of networks with a torus's holes in layer 4 {fig2.betti}, in layer 11 {fig2.betti.later}.",
+        "share of networks with a torus's holes in layer 4: {fig2.betti}, in layer 11: {fig2.betti.later}.",
         ("fig2.betti",),
     ),
     Finding(
@@ -129,7 +130,7 @@ class Answer:
 
     def to_html(self) -> str:
         """Return the finding, the sentence and the verdicts as HTML."""
-        chips = " ".join(_chip(name, self.verdict(name)) for name in NETWORKS)
+        chips = "".join(_chip(list(names), verdict) for verdict, names in groupby(NETWORKS, self.verdict))
         kind = self.verdict(self.network).replace(" ", "-")
         words = f"<strong>{escape(self.finding.title)}</strong> {escape(self.sentence())}"
         return f'<div class="answer claim-{kind}"><p>{words}</p><p>{chips}</p></div>'
@@ -169,8 +170,9 @@ def answer_findings(board: Scoreboard) -> Answers:
     return Answers(tuple(answers), words)
 
 
-def _chip(network: str, verdict: str) -> str:
-    return f"{network} {chip(verdict.replace(' ', '-'), verdict)}"
+def _chip(networks: list[str], verdict: str) -> str:
+    label = chip(verdict.replace(" ", "-"), verdict)
+    return f'<span class="network">{", ".join(networks)}: {label}</span>'
 
 
 def _description(name: str) -> str:
