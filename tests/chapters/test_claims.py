@@ -372,7 +372,7 @@ def test_the_scoreboard_counts_and_filters(board):
 
 def test_the_scoreboard_says_what_was_not_measured(board):
     page = board.of_kind("own")._repr_mimebundle_()["text/html"]
-    assert page.count("<td>not measured</td>") == 2
+    assert page.count("<div>not measured</div>") == 2
 
 
 def test_every_measurement_is_a_line_of_the_csv(board):

@@ -99,8 +99,8 @@ def _cells(chapter: str, claim: Claim) -> str:
     columns = []
     for network in NETWORKS:
         lines = [_line(one) for one in claim.measurements if one.network == network and one.seeds]
-        columns.append(f"<td>{'<br>'.join(lines) or 'not measured'}</td>")
-    return f"{first}<td>{claim.prediction()}</td>{''.join(columns)}"
+        columns.append(f'<td data-column="{network}"><div>{"<br>".join(lines) or "not measured"}</div></td>')
+    return f'{first}<td data-column="we ask for">{claim.prediction()}</td>{"".join(columns)}'
 
 
 def _line(one: Measurement) -> str:
