@@ -32,6 +32,7 @@ def test_a_chapter_prints_the_numbers_that_it_printed(name):
 
 @pytest.mark.parametrize("name", HELD["chapters"])
 def test_a_chapter_claims_what_it_claimed(name):
+    """Compared are range, verdict, and value, interval, seeds and verdict of every network and layer: no word else."""
     assert CHAPTERS[name]["claims"] == HELD["chapters"][name]["claims"]
 
 

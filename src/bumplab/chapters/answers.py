@@ -32,6 +32,11 @@ class Finding:
         What was measured; ``{name}`` stands for the number of a claim.
     deciding : tuple of str
         Names of the claims that must hold.
+
+    Examples
+    --------
+    >>> Finding("It composes.", "after pairs {fig4.both}, after stripes {fig4.1d}.", ("fig4.both",)).names
+    ('fig4.both', 'fig4.1d')
     """
 
     title: str
@@ -138,7 +143,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers to all :data:`FINDINGS`, with a sentence on the networks."""
+    """The answers to all :data:`FINDINGS`, with a sentence on the networks.
+
+    Examples
+    --------
+    >>> print(Answers((), "No network was measured."))
+    No network was measured.
+    """
 
     answers: tuple[Answer, ...]
     networks: str
@@ -161,6 +172,14 @@ def answer_findings(board: Scoreboard) -> Answers:
     ------
     BumplabError
         If the board lacks a claim that a finding rests on.
+
+    Examples
+    --------
+    >>> from bumplab.chapters.scoreboard import collect_claims
+    >>> from bumplab.common.files import book_folder
+    >>> found = answer_findings(collect_claims(book_folder()))
+    >>> [answer.finding.title for answer in found.answers][2:4]
+    ['It composes.', 'It interpolates badly.']
     """
     answers = [Answer(finding, {name: board[name] for name in finding.names}) for finding in FINDINGS]
     claims = [claim for _, claim in board.of_kind("paper").rows]
