@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bumplab.common.statistics import format_mean_ci, format_mean_range, print_table, t_interval
+from bumplab.common.errors import BumplabError
+from bumplab.common.statistics import format_mean_ci, format_mean_range, print_table, t_interval, variance_shares
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 40])
@@ -33,3 +34,32 @@ def test_words():
 def test_rows_stand_in_columns(capsys):
     print_table([("", "a"), ("long name", 1.5)], 6)
     assert capsys.readouterr().out == "              a\nlong name   1.5\n"
+
+
+def test_shares_of_variance_are_those_of_nested_least_squares():
+    a, b, n = 3, 4, 5
+    values = np.random.default_rng(0).normal(size=(a, b, n)) + np.arange(a)[:, None, None] + np.arange(b)[:, None] ** 2
+    first, second = np.eye(a), np.eye(b)
+    designs = {  # each model's columns, one row for each value; the shares are what each adds to the fit
+        "first": np.kron(np.kron(first, np.ones((b, 1))), np.ones((n, 1))),
+        "second": np.kron(np.kron(np.ones((a, 1)), second), np.ones((n, 1))),
+        "cells": np.kron(np.kron(first, second), np.ones((n, 1))),
+    }
+    y = values.ravel() - values.mean()
+    explained = {}
+    for name, design in designs.items():
+        fit = design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        explained[name] = ((fit - fit.mean()) ** 2).sum() / (y**2).sum()
+    shares = variance_shares(values)
+    assert shares["first"] == pytest.approx(explained["first"])
+    assert shares["second"] == pytest.approx(explained["second"])
+    assert shares["both"] == pytest.approx(explained["cells"] - explained["first"] - explained["second"])
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "values", [np.ones((2, 2, 2)), np.ones((2, 2)), np.full((2, 2, 1), np.nan), np.ones((0, 1, 1))]
+)
+def test_a_table_without_variance_is_refused(values):
+    with pytest.raises(BumplabError, match="variance"):
+        variance_shares(values)

@@ -76,6 +76,13 @@ from .kernels import (
     unseen_places as unseen_places,
 )
 from .patching import patch_activations as patch_activations
+from .profiles import (
+    GEOMETRY_MEASURES as GEOMETRY_MEASURES,
+    CodeGeometry as CodeGeometry,
+    code_geometry as code_geometry,
+    depth_profile as depth_profile,
+    profile_table as profile_table,
+)
 from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, linear_probe_r2 as linear_probe_r2, umap as umap
 from .topology import (
     Persistence as Persistence,

@@ -55,5 +55,6 @@ from .statistics import (
     format_mean_range as format_mean_range,
     print_table as print_table,
     t_interval as t_interval,
+    variance_shares as variance_shares,
     wilson_interval as wilson_interval,
 )

@@ -9,6 +9,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bumplab.common.errors import BumplabError
+
 
 @dataclass(frozen=True)
 class Proportion:
@@ -154,3 +156,45 @@ def print_table(rows: Sequence[Sequence], width: int) -> None:
     """
     first = max(len(row[0]) for row in rows)
     print("\n".join(f"{row[0]:{first}}" + "".join(f"{cell:>{width}}" for cell in row[1:]) for row in rows))
+
+
+def variance_shares(values: np.ndarray) -> dict[str, float]:
+    """Split the variance of a full table of two factors with replication: a two-way analysis of variance.
+
+    Parameters
+    ----------
+    values : array, (a, b, n)
+        n replications, such as seeds, for each of a x b combinations.
+
+    Returns
+    -------
+    dict
+        Shares of the sum of squares, which add up to 1: ``"first"`` and ``"second"``, the two factors by themselves;
+        ``"both"``, what depends on their combination; ``"rest"``, what differs between replications.
+
+    Raises
+    ------
+    BumplabError
+        For another shape, a number that is not finite, or values that are all the same.
+
+    Examples
+    --------
+    >>> variance_shares(np.array([[[1.0, 1.0], [2.0, 2.0]], [[3.0, 3.0], [4.0, 4.0]]]))
+    {'first': 0.8, 'second': 0.2, 'both': 0.0, 'rest': 0.0}
+    """
+    table = np.asarray(values, dtype=float)
+    if table.ndim != 3 or not table.size or not np.isfinite(table).all():
+        raise BumplabError(f"An analysis of variance needs finite numbers (a, b, n), got shape {table.shape}.")
+    centred = table - table.mean()
+    total = (centred**2).sum()
+    if not total > 0:
+        raise BumplabError("All values are the same, so there is no variance to split.")
+    cells = centred.mean(axis=2)
+    first, second = cells.mean(axis=1, keepdims=True), cells.mean(axis=0, keepdims=True)
+    squares = {
+        "first": (np.broadcast_to(first, cells.shape) ** 2).sum(),
+        "second": (np.broadcast_to(second, cells.shape) ** 2).sum(),
+        "both": ((cells - first - second) ** 2).sum(),
+    }
+    shares = {name: round(float(square * table.shape[2] / total), 12) for name, square in squares.items()}
+    return shares | {"rest": round(float(((centred - cells[..., None]) ** 2).sum() / total), 12)}
