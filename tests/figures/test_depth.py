@@ -31,7 +31,7 @@ def test_a_specification_curve_says_how_often_a_claim_holds():
     axis = Figure().subplots()
     values = {"quick": [0.9, 0.1], "laptop": [0.95, 0.2]}
     specification_curve(axis, values, (0.5, np.inf), {"quick": "C0", "laptop": "C1"})
-    assert [dots.get_offsets().data[:, 0].tolist() for dots in axis.collections] == [[2, 0], [3, 1]]
+    assert [dots.get_offsets().data[:, 0].tolist() for dots in axis.collections] == [[0, 2], [1, 3]]
     assert axis.texts[0].get_text() == "50% in range"
 
 
