@@ -45,7 +45,8 @@ def arrays_of(run: BumpRun) -> dict[str, dict]:
 def digest_of_run(run: BumpRun) -> str:
     """Return one digest for settings, numbers, history and arrays of a run."""
     settings = run.settings.to_record()
-    settings["model"].pop("kind", None)  # came when there was a second kind of networks
+    for group in ("model", "diffusion"):  # came when there was a second kind of them
+        settings[group].pop("kind", None)
     numbers = {
         "settings": settings,
         "accuracy": run.accuracy,

@@ -39,7 +39,7 @@ def leaves(model, prefix=()):
         value = getattr(model, name)
         if isinstance(value, FrozenConfig):
             yield from leaves(value, (*prefix, name))
-        elif (*prefix, name) != ("model", "kind"):  # there is one family of networks
+        elif (*prefix, name) not in (("model", "kind"), ("diffusion", "kind")):  # another kind has settings of its own
             yield (*prefix, name), value
 
 

@@ -28,6 +28,7 @@ class Diffusion(FrozenConfig):
 
     Attributes
     ----------
+    kind : {"diffusion"}
     timesteps : int
         T, the number of noise levels (1000 in the paper's setting), 2 to 10,000; beyond, float32 loses the image.
     schedule : {"linear", "cosine"}
@@ -38,9 +39,10 @@ class Diffusion(FrozenConfig):
     Examples
     --------
     >>> Diffusion(prediction_type="v")
-    Diffusion(timesteps=1000, schedule='linear', prediction_type='v')
+    Diffusion(kind='diffusion', timesteps=1000, schedule='linear', prediction_type='v')
     """
 
+    kind: Literal["diffusion"] = "diffusion"
     timesteps: Annotated[int, Field(ge=2, le=10_000)] = 1000
     schedule: Literal["linear", "cosine"] = "linear"
     prediction_type: Literal["eps", "v", "x0"] = Field(default="eps", alias="predicts")
@@ -293,7 +295,5 @@ class Diffusion(FrozenConfig):
         >>> Diffusion(prediction_type="x0").sample(lambda x, t, mu: torch.zeros_like(x), mu, size=4, steps=3).norm()
         tensor(0.)
         """
-        images = torch.empty(0)
-        for x, _ in self.sample_trajectory(*args, **keywords):
-            images = x
+        *_, (images, _) = self.sample_trajectory(*args, **keywords)
         return images

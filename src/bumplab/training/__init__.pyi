@@ -60,7 +60,14 @@ from .outcomes import (
 )
 from .presets import PRESETS as PRESETS
 from .resumption import RefusalError as RefusalError, check_rules as check_rules
-from .settings import Model as Model, Settings as Settings, Steps as Steps, Training as Training, preset as preset
+from .settings import (
+    Model as Model,
+    Process as Process,
+    Settings as Settings,
+    Steps as Steps,
+    Training as Training,
+    preset as preset,
+)
 from .snapshots import (
     ELSEWHERE as ELSEWHERE,
     load_snapshot as load_snapshot,

@@ -14,6 +14,7 @@ from bumplab.common.config import FrozenConfig, tagged_union
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.run_settings import FIRST_FAMILY, RunSettings
 from bumplab.diffusion.process import Diffusion
+from bumplab.diffusion.regression import Regression
 from bumplab.models.unet import UNetSettings
 from bumplab.training.presets import PRESETS
 from bumplab.worlds.bumps import MAX_CONDITIONS, BumpWorld
@@ -108,8 +109,9 @@ class Training(FrozenConfig):
         return self.replace(steps=steps, evaluate_every=every, evaluate_on=evaluate_on, **changes)
 
 
-#: Settings of the families of networks: a later one joins here.
+#: Settings of the families of networks, and how images are made with them: later ones join here.
 Model = tagged_union(UNetSettings)
+Process = tagged_union(Diffusion, Regression)
 
 
 class Settings(RunSettings):
@@ -122,7 +124,7 @@ class Settings(RunSettings):
     ----------
     world : BumpWorld
     model : UNetSettings
-    diffusion : Diffusion
+    diffusion : Diffusion or Regression
     training : Training
     seed : int
         Seed of the initial weights, the batches and the noise (not of the world's random subset).
@@ -137,12 +139,12 @@ class Settings(RunSettings):
     family: ClassVar[str] = FIRST_FAMILY
     trainer_version: ClassVar[int] = 1
     #: 53 runs were recorded before a random subset could be drawn from a region; None draws from the whole lattice.
-    #: All of them were recorded before there was a second kind of networks.
-    later_fields: ClassVar[frozenset[str]] = frozenset({"world.thinned", "model.kind"})
+    #: All of them were recorded before there was a second kind of networks, 1,017 before there was the control.
+    later_fields: ClassVar[frozenset[str]] = frozenset({"world.thinned", "model.kind", "diffusion.kind"})
 
     world: BumpWorld = BumpWorld()
     model: Model = UNetSettings()  # pyright: ignore[reportInvalidTypeForm]
-    diffusion: Diffusion = Diffusion()
+    diffusion: Process = Diffusion()  # pyright: ignore[reportInvalidTypeForm]
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
