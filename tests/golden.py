@@ -47,6 +47,8 @@ def digest_of_run(run: BumpRun) -> str:
     settings = run.settings.to_record()
     for group in ("model", "diffusion"):  # came when there was a second kind of them
         settings[group].pop("kind", None)
+    if not settings["training"]["sampler_eta"]:  # came when there was a second sampler
+        settings["training"].pop("sampler_eta")
     numbers = {
         "settings": settings,
         "accuracy": run.accuracy,

@@ -263,3 +263,11 @@ def test_a_member_equals_the_run_trained_alone_on_a_gpu(tmp_path, precision):
         torch.testing.assert_close(
             answers(found[settings.id].model(), settings), answers(single.model(), settings), rtol=0.05, atol=0.05
         )
+
+
+def test_members_that_are_measured_with_fresh_noise_are_measured_as_single_runs_are():
+    noisy = [preset("smoke", seed=k, training={"sampler_eta": 1.0, "sampler_steps": 3}) for k in range(2)]
+    ensemble = Ensemble([init_state(settings, "cpu") for settings in noisy])
+    for parts, state in zip(ensemble.evaluate(ensemble.states, most=20), ensemble.states, strict=True):
+        alone = evaluate_model(state.ema_model, state.settings, parts["seen"].mu)
+        assert torch.equal(alone.detections.centre.nan_to_num(), parts["seen"].detections.centre.nan_to_num())

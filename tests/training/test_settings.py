@@ -54,7 +54,7 @@ OTHER = {
     "training.steps": 61, "training.batch": 17, "training.learning_rate": 1e-4, "training.weight_decay": 0.1,
     "training.warmup_steps": 1, "training.lr_schedule": "constant", "training.ema_decay": 0.5,
     "training.snapshots": (0, 31), "training.evaluate_every": 20, "training.evaluate_on": 17,
-    "training.sampler_steps": 3, "seed": 1,
+    "training.sampler_steps": 3, "training.sampler_eta": 1.0, "seed": 1,
 }  # fmt: skip
 
 

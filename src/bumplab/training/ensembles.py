@@ -20,6 +20,7 @@ from torch.func import functional_call
 from bumplab.analysis.accuracy import Evaluation, score_images
 from bumplab.training.device import DTYPES
 from bumplab.training.loop import execute_steps
+from bumplab.training.outcomes import evaluate_model
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState, init_optimizer
 from bumplab.training.step import Learner, Weights, over_stack, stack_loss
@@ -181,6 +182,11 @@ class Ensemble:
         [torch.Size([4, 2]), torch.Size([4, 2])]
         """
         evaluations: list[dict[str, Evaluation]] = [{} for _ in states]
+        if self.settings.training.sampler_eta > 0:  # each step draws noise of each one's own
+            for parts, state in zip(evaluations, states, strict=True):
+                for name, mu in state.settings.world.condition_splits(most).items():
+                    parts[name] = evaluate_model(state.ema_model, state.settings, mu.to(self.device))
+            return evaluations
         splits = [state.settings.world.condition_splits(most) for state in states]
         for name in ("seen", "unseen"):
             rows = [k for k, split in enumerate(splits) if name in split]

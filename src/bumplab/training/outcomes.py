@@ -33,7 +33,7 @@ def evaluate_model(model: UNet, settings: Settings, conditions: torch.Tensor) ->
     ----------
     model : UNet
     settings : Settings
-        Of the model's run: its world, its diffusion, and the number of sampler steps.
+        Of the model's run: its world, its diffusion, and the sampler.
     conditions : torch.Tensor, (n, 2)
         In pixels, on the model's device.
 
@@ -44,7 +44,9 @@ def evaluate_model(model: UNet, settings: Settings, conditions: torch.Tensor) ->
     >>> evaluate_model(UNet(settings.model), settings, settings.world.lattice()[:4]).accuracy().n
     4
     """
-    return evaluate(model, settings.world, settings.diffusion, conditions, settings.training.sampler_steps)
+    training = settings.training
+    sampler = {"steps": training.sampler_steps, "eta": training.sampler_eta}
+    return evaluate(model, settings.world, settings.diffusion, conditions, **sampler)
 
 
 def measure(state: TrainState) -> dict[str, Any]:

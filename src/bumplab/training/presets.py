@@ -24,7 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "laptop": {
-        "model": {"widths": (16, 32, 64, 64), "bottleneck_channels": 128, "patch": 2, "heads": 1},
+        "model": {"widths": (32, 32, 64, 64), "bottleneck_channels": 128, "depth": 1, "patch": 2, "heads": 1},
         "diffusion": {"prediction_type": "x0"},
         "training": {
             "steps": 400, "learning_rate": 1e-3, "ema_decay": 0.99,
@@ -34,7 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "training": {
             "steps": 12_000, "learning_rate": 5e-4, "weight_decay": 0.01, "warmup_steps": 500, "ema_decay": 0.999,
-            "evaluate_every": 500, "evaluate_on": 1024, "sampler_steps": 50,
+            "evaluate_every": 500, "evaluate_on": 1024, "sampler_steps": 50, "sampler_eta": 1.0,
         },
     },
 }  # fmt: skip
