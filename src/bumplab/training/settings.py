@@ -168,10 +168,10 @@ def preset(name: str, /, **changes: Any) -> Settings:
     name : {"smoke", "quick", "laptop", "paper"}
         ``smoke`` trains for a second and learns nothing; it is for tests. ``quick`` reaches at least 0.99
         accuracy on two idle CPU cores within half a minute, on patches of 4 x 4 pixels. ``laptop`` is the bridge to
-        the paper: patches of 2 x 2 pixels, 0.69 million parameters, and an accuracy of at least 0.99 in five recorded seeds
-        within minutes of one core; it is the smallest of our networks that learns to predict noise as well. ``paper`` is our reading of the published setting, for a GPU:
-        it predicts noise, from pixels. The paper leaves schedule, optimiser and widths open, and no run of ours has
-        tested it yet.
+        the paper: patches of 2 x 2 pixels, 0.69 million parameters, an accuracy of at least 0.99 in five recorded
+        seeds within minutes of one core, and wide enough to learn to predict noise as well. ``paper`` is our reading of
+        the published setting, for a GPU: it predicts noise, from pixels. We did not find the paper's schedule,
+        optimiser and widths, and no run of ours has tested it yet.
     **changes
         Settings to change; a nested group takes a dictionary: ``preset("quick", world={"sigma": 2}, seed=1)``.
 
