@@ -142,7 +142,7 @@ class Settings(RunSettings):
     family: ClassVar[str] = FIRST_FAMILY
     trainer_version: ClassVar[int] = 1
     #: 53 runs were recorded before a random subset could be drawn from a region; None draws from the whole lattice.
-    #: All of them were recorded before there was a second kind of networks, 1,012 before there was the control, and while all
+    #: All of them were recorded before there was a second kind of networks, 1,012 before there was the control, when all
     #: measurements were DDIM's.
     later_fields: ClassVar[frozenset[str]] = frozenset(
         {"world.thinned", "model.kind", "diffusion.kind", "training.sampler_eta"}
