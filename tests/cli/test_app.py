@@ -95,7 +95,7 @@ def test_a_dry_run_shows_settings_and_trains_nothing(bumplab, monkeypatch):
 @pytest.mark.parametrize(
     "words, part",
     [
-        (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, laptop, paper."),
+        (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, laptop, laptop-v, laptop-eps"),
         (["--set", "world.size=0"], "size: input should be greater than or equal to 4 (got 0)"),
         (["--set", "world.sigma=-1"], "sigma.0: input should be greater than or equal to 0.05 (got -1)"),
         (["--set", "world.spacing=33"], "spacing 33 is larger than the label space of 32"),
@@ -273,7 +273,7 @@ def test_minutes_without_a_pack_record_what_is_finished(bumplab, two_studies, mo
     "words, part",
     [
         (["--study", "nope"], "There is no study 'nope': use one of 02-small, 03-small."),
-        (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, laptop, paper."),
+        (["--preset", "nope"], "There is no preset 'nope': use one of smoke, quick, laptop, laptop-v, laptop-eps"),
         (["--study", "02-small", "--preset", "paper"], "asks for no run of network paper, but for 1 of none."),
         (["--minutes", "0"], "A campaign takes more than 0 and at most 40320 minutes, got 0.0."),
         (["--minutes", "nan", "--pack", "OUT"], "A campaign takes more than 0"),

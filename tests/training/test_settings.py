@@ -185,7 +185,9 @@ def test_a_mistake_is_one_sentence(changes, sentence):
 
 @pytest.mark.parametrize("name", ["nope", "Smoke", ""])
 def test_an_unknown_preset_is_refused(name):
-    with pytest.raises(BumplabError, match=r"^There is no preset .*: use one of smoke, quick, laptop, paper\.$"):
+    with pytest.raises(
+        BumplabError, match=r"^There is no preset .*: use one of smoke, quick, laptop, laptop-v, laptop-eps, paper\.$"
+    ):
         preset(name)
 
 

@@ -173,7 +173,7 @@ def measure(
     Parameters
     ----------
     label : str or None
-        Network and variant, ``"laptop, eps"``.
+        Network and variant, ``"laptop, eps"``, or the name of a preset, ``"laptop-eps"``.
     layer, where
         See :class:`Measurement`.
     values : array_like, (n,)
@@ -192,10 +192,11 @@ def measure(
     --------
     >>> measure("quick", "", [1, 1, 0, 1, 1], Range(at_least=0.5), yes_no=True).words()
     '0.8 [0.38, 0.96] (5 seeds)'
-    >>> measure("quick", "", [0.97], Range(at_least=0.5)).verdict  # one value decides nothing
-    'undecided'
+    >>> one = measure("laptop-eps", "", [0.97], Range(at_least=0.5))  # one value decides nothing
+    >>> one.label, one.verdict
+    ('laptop, eps', 'undecided')
     """
-    network, _, variant = (label or "").partition(", ")
+    network, _, variant = (label or "").partition("-" if label in PRESETS else ", ")
     if label is not None and network not in PRESETS:
         raise BumplabError(f"there is no network {quote(network)}: use one of {', '.join(NETWORKS)}.")
     data = np.atleast_1d(np.asarray(values, dtype=float))

@@ -115,8 +115,7 @@ def select_studies(
     Traceback (most recent call last):
     bumplab.common.errors.BumplabError: Study tests asks for no run of network paper, but for 1 of smoke.
     """
-    if network is not None:
-        preset(network)  # refuses what is none
+    wanted = None if network is None else network_of(preset(network))
     studies = all_studies(network if everywhere else None)
     for name in names:
         if name not in studies:
@@ -125,7 +124,7 @@ def select_studies(
     if network is None:
         return chosen
     taken = {
-        name: {settings: kept for settings, kept in study.items() if network_of(settings) == network}
+        name: {settings: kept for settings, kept in study.items() if network_of(settings) == wanted}
         for name, study in chosen.items()
     }
     for name in names:

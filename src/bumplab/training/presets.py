@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+#: One network for three targets.
+_LAPTOP = {"widths": (32, 32, 64, 64), "bottleneck_channels": 128, "depth": 1, "patch": 2, "heads": 1}
+
 #: What each preset changes in the defaults of :class:`~bumplab.training.settings.Settings`; see
 #: :func:`~bumplab.training.settings.preset`.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -24,11 +27,27 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "laptop": {
-        "model": {"widths": (32, 32, 64, 64), "bottleneck_channels": 128, "depth": 1, "patch": 2, "heads": 1},
+        "model": _LAPTOP,
         "diffusion": {"prediction_type": "x0"},
         "training": {
             "steps": 400, "learning_rate": 1e-3, "ema_decay": 0.99,
             "evaluate_every": 50, "evaluate_on": 128, "sampler_steps": 10,
+        },
+    },
+    "laptop-v": {
+        "model": _LAPTOP,
+        "diffusion": {"prediction_type": "v"},
+        "training": {
+            "steps": 2000, "learning_rate": 1e-3, "ema_decay": 0.99,
+            "evaluate_every": 100, "evaluate_on": 128, "sampler_steps": 50, "sampler_eta": 1.0,
+        },
+    },
+    "laptop-eps": {
+        "model": _LAPTOP,
+        "diffusion": {"prediction_type": "eps"},
+        "training": {
+            "steps": 4000, "learning_rate": 1e-3, "ema_decay": 0.99,
+            "evaluate_every": 200, "evaluate_on": 128, "sampler_steps": 50, "sampler_eta": 1.0,
         },
     },
     "paper": {

@@ -1,7 +1,7 @@
 """One run = one frozen, validated set of settings, named by its content.
 
-Settings come from a preset (``smoke``, ``quick``, ``laptop``, ``paper``) and changes to it. Two runs with equal
-settings are the same run, whichever preset they came from.
+Settings come from a preset (``smoke``, ``quick``, ``laptop``, ``paper`` and others) and changes to it. Two runs with
+equal settings are the same run, whichever preset they came from.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ class Settings(RunSettings):
     family: ClassVar[str] = FIRST_FAMILY
     trainer_version: ClassVar[int] = 1
     #: 53 runs were recorded before a random subset could be drawn from a region; None draws from the whole lattice.
-    #: All of them were recorded before there was a second kind of networks, 1,012 before there was the control, when all
-    #: measurements were DDIM's.
+    #: All of them were recorded before there was a second kind of networks; 1,012 of all runs, before there was the
+    #: control, and while every measurement was DDIM's.
     later_fields: ClassVar[frozenset[str]] = frozenset(
         {"world.thinned", "model.kind", "diffusion.kind", "training.sampler_eta"}
     )
@@ -165,13 +165,14 @@ def preset(name: str, /, **changes: Any) -> Settings:
 
     Parameters
     ----------
-    name : {"smoke", "quick", "laptop", "paper"}
+    name : {"smoke", "quick", "laptop", "laptop-v", "laptop-eps", "paper"}
         ``smoke`` trains for a second and learns nothing; it is for tests. ``quick`` reaches at least 0.99
         accuracy on two idle CPU cores within half a minute, on patches of 4 x 4 pixels. ``laptop`` is the bridge to
         the paper: patches of 2 x 2 pixels, 0.69 million parameters, an accuracy of at least 0.99 in five recorded
-        seeds within minutes of one core, and wide enough to learn to predict noise as well. ``paper`` is our reading of
-        the published setting, for a GPU: it predicts noise, from pixels. We did not find the paper's schedule,
-        optimiser and widths, and no run of ours has tested it yet.
+        seeds within minutes of one core. ``laptop-v`` and ``laptop-eps`` train the same network to predict velocity and
+        noise, for five and ten times as long, and measure it by DDPM. ``paper`` is our reading of the published
+        setting, for a GPU: it predicts noise, from pixels. We did not find the paper's schedule, optimiser and
+        widths, and no run of ours has tested it yet.
     **changes
         Settings to change; a nested group takes a dictionary: ``preset("quick", world={"sigma": 2}, seed=1)``.
 
@@ -190,7 +191,8 @@ def preset(name: str, /, **changes: Any) -> Settings:
     (2.0, 2.0)
     >>> preset("fast")
     Traceback (most recent call last):
-    bumplab.common.errors.BumplabError: There is no preset 'fast': use one of smoke, quick, laptop, paper.
+    bumplab.common.errors.BumplabError: There is no preset 'fast': use one of smoke, quick, laptop, laptop-v,
+    laptop-eps, paper.
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise BumplabError(f"There is no preset {quote(name)}: use one of {', '.join(PRESETS)}.")
