@@ -46,8 +46,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model": _LAPTOP,
         "diffusion": {"prediction_type": "eps"},
         "training": {
-            "steps": 4000, "learning_rate": 1e-3, "ema_decay": 0.99,
-            "evaluate_every": 200, "evaluate_on": 128, "sampler_steps": 50, "sampler_eta": 1.0,
+            "steps": 6000, "learning_rate": 1e-3, "ema_decay": 0.99,
+            "evaluate_every": 300, "evaluate_on": 128, "sampler_steps": 50, "sampler_eta": 1.0,
         },
     },
     "paper": {

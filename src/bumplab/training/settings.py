@@ -170,7 +170,7 @@ def preset(name: str, /, **changes: Any) -> Settings:
         accuracy on two idle CPU cores within half a minute, on patches of 4 x 4 pixels. ``laptop`` is the bridge to
         the paper: patches of 2 x 2 pixels, 0.69 million parameters, an accuracy of at least 0.99 in five recorded
         seeds within minutes of one core. ``laptop-v`` and ``laptop-eps`` train the same network to predict velocity and
-        noise, for five and ten times as long, and measure it by DDPM. ``paper`` is our reading of the published
+        noise, for five and fifteen times as long, and measure it by DDPM. ``paper`` is our reading of the published
         setting, for a GPU: it predicts noise, from pixels. We did not find the paper's schedule, optimiser and
         widths, and no run of ours has tested it yet.
     **changes
