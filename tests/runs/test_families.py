@@ -38,7 +38,7 @@ def points(settings):
     return x, 2 * x + 1 + 0.1 * noise
 
 
-def train_line(settings, folder, device, precision, progress, keep):
+def train_line(settings, folder, device, precision, progress, keep, compile):
     """Descend the gradient of the squared error."""
     x, y = points(settings)
     slope = offset = 0.0

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 from bumplab.common.errors import BumplabError
 from bumplab.models import layers
 from bumplab.models.resampling import halve_by_windows, stretch_by_matrices
-from bumplab.training import checkpoints, cuda_graph, loop, step as step_module
+from bumplab.training import checkpoints, compilation, cuda_graph, loop, step as step_module
 from bumplab.training.checkpoints import resume, save_checkpoint
 from bumplab.training.cuda_graph import WARM_UP_STEPS, CudaGraphs, make_executor, record_step
 from bumplab.training.ensembles import Ensemble
@@ -69,7 +69,7 @@ class Recorder:
 def recorder(monkeypatch):
     """Let all training go through a recorder."""
     recorder = Recorder()
-    monkeypatch.setattr(loop, "make_executor", lambda learner: record_step(learner, recorder))
+    monkeypatch.setattr(compilation, "make_executor", lambda learner: record_step(learner, recorder))
     return recorder
 
 

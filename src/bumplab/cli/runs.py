@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bumplab.cli.options import PRESET_NAMES, device_option, jobs_option, precision_option
+from bumplab.cli.options import PRESET_NAMES, compile_option, device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, printable, quote, shorten
 from bumplab.common.files import atomic_write, disk_errors
 
@@ -207,6 +207,7 @@ def verify_runs(run_ids: tuple[str, ...]) -> None:
 @jobs_option
 @device_option
 @precision_option
+@compile_option
 def record_runs(
     names: tuple[str, ...],
     network: str | None,
@@ -217,6 +218,7 @@ def record_runs(
     jobs: int | None,
     device: str,
     precision: str,
+    compile: bool | None,
 ) -> None:
     """Train every run that a chapter's study asks for, and pack it into book/runs; what is recorded is kept.
 
@@ -242,10 +244,10 @@ def record_runs(
             click.echo(line, err=True)
     deadline = None if minutes is None else plan_deadline(studies, minutes, out, begun)
     if out:
-        campaign = run_campaign(studies, out, deadline, jobs, device, precision)
+        campaign = run_campaign(studies, out, deadline, jobs, device, precision, compile)
         outcomes, lines = campaign.outcomes, describe_campaign(campaign, out)
     else:
-        outcomes = record_studies(studies, retrain, jobs, device, precision, deadline)
+        outcomes = record_studies(studies, retrain, jobs, device, precision, deadline, compile)
         recorded = sum(outcome["status"] in ("known", "trained") for outcome in outcomes.values())
         lines = [f"{recorded} runs recorded in {recorded_folder()}."]
         if waiting := sum(outcome["status"] in ("stopped", "waiting") for outcome in outcomes.values()):

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from bumplab.cli.options import PRESET_NAMES, device_option, precision_option, set_option, store_option
+from bumplab.cli.options import (
+    PRESET_NAMES,
+    compile_option,
+    device_option,
+    precision_option,
+    set_option,
+    store_option,
+)
 from bumplab.common.parsing import parse_assignments
 
 
@@ -18,10 +25,12 @@ from bumplab.common.parsing import parse_assignments
 @store_option
 @device_option
 @precision_option
+@compile_option
 @click.option("--dry-run", is_flag=True, help="Show the settings and the run's id; train nothing.")
 def train(
-    name: str, assignments: tuple[str, ...], retrain: bool, store: Path, device: str, precision: str, dry_run: bool
-) -> None:
+    name: str, assignments: tuple[str, ...], retrain: bool, store: Path, device: str, precision: str,
+    compile: bool | None, dry_run: bool,
+) -> None:  # fmt: skip
     """Train one run, or show it if it is known; after an interruption the same command goes on."""
     from bumplab.runs.store import load_or_train
     from bumplab.training.device import pick_device, pick_precision
@@ -32,6 +41,6 @@ def train(
     if dry_run:
         click.echo(f"{settings.id}\n{json.dumps(settings.model_dump(mode='json'), indent=1)}")
         return
-    run = load_or_train(settings, retrain=retrain, store=store, device=device, precision=precision)
+    run = load_or_train(settings, retrain=retrain, store=store, device=device, precision=precision, compile=compile)
     click.echo(run.describe())
     click.echo(f"{run.path}")

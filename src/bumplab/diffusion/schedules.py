@@ -43,9 +43,9 @@ def cosine_alpha_bar(timesteps: int) -> torch.Tensor:
     return torch.cumprod((f[1:] / f[:-1]).clamp(min=1 - 0.999), 0)
 
 
-@functools.lru_cache(maxsize=32)
+@torch.compiler.assume_constant_result
 def log_alpha_bar_table(schedule: str, timesteps: int, device: torch.device) -> torch.Tensor:
-    """Return log alpha_bar at t = -1, 0, .. T-1, float32 (T + 1,); tables are made once.
+    """Return log alpha_bar at t = -1, 0, .. T-1, float32 (T + 1,); tables are made once, also where a step is compiled.
 
     Parameters
     ----------
@@ -60,5 +60,10 @@ def log_alpha_bar_table(schedule: str, timesteps: int, device: torch.device) -> 
     >>> table.shape, table[0].item()  # t = -1 comes first: a clean image
     (torch.Size([1001]), 0.0)
     """
+    return _log_alpha_bar_table(schedule, timesteps, device)
+
+
+@functools.lru_cache(maxsize=32)
+def _log_alpha_bar_table(schedule: str, timesteps: int, device: torch.device) -> torch.Tensor:
     alpha_bar = (linear_alpha_bar if schedule == "linear" else cosine_alpha_bar)(timesteps)
     return torch.cat([torch.zeros(1, dtype=torch.float64), alpha_bar.log()]).float().to(device)

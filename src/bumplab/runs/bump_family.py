@@ -166,6 +166,7 @@ def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder
             torch=str(torch.__version__),
             device=device_name(state.device),
             precision=state.precision,
+            execution=state.execution,
             threads=torch.get_num_threads(),
             members=state.ensemble_size,
             keep=keep,
@@ -178,9 +179,11 @@ def make_record(state: TrainState, evaluations: Mapping[str, Evaluation], folder
     )
 
 
-def train_record(settings: Settings, folder: Path, device: str, precision: str, progress: bool, keep: str) -> Record:
+def train_record(
+    settings: Settings, folder: Path, device: str, precision: str, progress: bool, keep: str, compile: bool | None
+) -> Record:
     """Train a run of bumps, or go on from the checkpoint in its folder, and return its record."""
-    state = train(settings, folder, device, precision, progress)
+    state = train(settings, folder, device, precision, progress, compile=compile)
     return make_record(state, evaluate_final(state.ema_model, settings, state.device), folder, keep)
 
 

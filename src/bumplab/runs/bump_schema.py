@@ -60,7 +60,7 @@ class _Scalars(TypedDict):
 
 
 class _Provenance(TypedDict):
-    """How a run was made; 12 early ones do not say how many trained together."""
+    """How a run was made; 12 early ones do not say how many trained together, and no earlier one was compiled."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
     bumplab: _Words
@@ -70,6 +70,7 @@ class _Provenance(TypedDict):
     date: _Words
     device: _Words
     precision: Literal["fp32", "bf16", "fp16"]
+    execution: NotRequired[Literal["eager", "compiled"]]
     threads: _Count
     seconds: Annotated[float, Field(ge=0, le=1e12)]
     members: NotRequired[Annotated[int, Field(ge=1)]]

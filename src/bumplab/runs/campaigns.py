@@ -77,6 +77,7 @@ def run_campaign(
     jobs: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    compile: bool | None = None,
 ) -> Campaign:
     """Train what studies lack in the user's store, and pack it.
 
@@ -88,8 +89,8 @@ def run_campaign(
         Folder of the bundle: not there, or empty.
     deadline : Deadline, optional
         See :func:`plan_deadline`.
-    jobs, device, precision
-        See :func:`bumplab.runs.sweep.sweep_settings`.
+    jobs, device, precision, compile
+        See :func:`bumplab.runs.recording.record_studies`.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def run_campaign(
     check_empty(out)
     store = FileStore(cache_folder())
     try:
-        outcomes = train_lacking(studies, store.folder, False, jobs, device, precision, deadline)
+        outcomes = train_lacking(studies, store.folder, False, jobs, device, precision, deadline, compile)
     except Interrupted as error:
         campaign = pack_campaign(studies, store, out)
         if not campaign.parts:

@@ -115,7 +115,7 @@ def _time(group: Sequence[Settings], threads: int, device: str, precision: str) 
     try:
         endless = {"steps": 10**8, "snapshots": ()}
         states = [init_state(settings.replace(training=endless), device, precision) for settings in group]
-        loop = Ensemble(states).steps() if len(states) > 1 else training_steps(states[0])
+        loop = Ensemble(states).steps(False) if len(states) > 1 else training_steps(states[0], compile=False)
         next(loop)
         float(states[0].loss_sum)  # waits for a GPU
         begun, before = time.monotonic(), states[0].step

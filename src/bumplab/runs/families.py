@@ -32,8 +32,8 @@ class Family:
     settings : type
         Its settings: they bear the family's name and the version of its trainer.
     train : callable
-        (settings, folder, device, precision, progress, keep) -> Record. The folder is the run's own; what it holds
-        when training is interrupted is there when the same call comes again.
+        (settings, folder, device, precision, progress, keep, compile) -> Record. The folder is the run's own; what it
+        holds when training is interrupted is there when the same call comes again.
     recompute : callable
         run -> the scalars computed again, once for each kind of arrays that the run kept.
     run : type
@@ -50,7 +50,7 @@ class Family:
     """
 
     settings: type[RunSettings]
-    train: Callable[[Any, Path, str, str, bool, str], Record]
+    train: Callable[[Any, Path, str, str, bool, str, bool | None], Record]
     recompute: Callable[[Any], Iterable[Recomputation]]
     run: type[Run] = Run
     keep: tuple[str, ...] = ("all",)

@@ -84,6 +84,7 @@ def load_or_train(
     precision: str = "auto",
     progress: bool = True,
     weights: str | None = None,
+    compile: bool | None = None,
 ) -> Run:
     """Return the run of these settings, training it where it is not known.
 
@@ -97,7 +98,7 @@ def load_or_train(
         A checkpoint of an interrupted training is continued all the same.
     store : Path, optional
         Where a trained run goes; the user's cache unless given.
-    device, precision, progress
+    device, precision, progress, compile
         See :func:`bumplab.training.loop.train`.
     weights : str, optional
         What a trained run keeps beside settings, history, accuracy and what was drawn. Of bumps: ``"all"`` its weights
@@ -137,7 +138,7 @@ def load_or_train(
             if run and run.provenance.get("keep") == keep:
                 return run
         folder = target.make_work_folder(settings.id)
-        return target.save(family.train(settings, folder, device, precision, progress, keep))
+        return target.save(family.train(settings, folder, device, precision, progress, keep, compile))
 
 
 def verify(store: PackStore | FileStore, id: str) -> Proof:

@@ -15,12 +15,22 @@ from .checkpoints import (
     resume as resume,
     save_checkpoint as save_checkpoint,
 )
+from .compilation import (
+    COMPILE_SECONDS as COMPILE_SECONDS,
+    SPEEDUP as SPEEDUP,
+    choose_compilation as choose_compilation,
+    compile_loss as compile_loss,
+    is_worth_compiling as is_worth_compiling,
+    make_step as make_step,
+    time_step as time_step,
+)
 from .cuda_graph import (
     WARM_UP_STEPS as WARM_UP_STEPS,
     CudaGraphs as CudaGraphs,
     Graphs as Graphs,
     make_executor as make_executor,
     record_step as record_step,
+    rehearse as rehearse,
 )
 from .device import (
     DTYPES as DTYPES,
@@ -90,6 +100,7 @@ from .step import (
     draw_batch as draw_batch,
     network_loss as network_loss,
     over_stack as over_stack,
+    restore_after as restore_after,
     stack_loss as stack_loss,
     take_step as take_step,
 )

@@ -57,6 +57,7 @@ class Session(_Strict):
     step: _Step
     device: _Words
     precision: Literal["fp32", "bf16", "fp16"]
+    execution: Literal["eager", "compiled"] = "eager"  # nothing else before this was written down
     threads: _Count
     members: _Count
     torch: _Words

@@ -20,7 +20,7 @@ import torch
 
 from bumplab.common.errors import BumplabError, shorten
 from bumplab.diffusion.schedules import log_alpha_bar_table
-from bumplab.training.step import Learner, take_step
+from bumplab.training.step import Learner, restore_after, take_step
 
 #: Steps before the recording, in which libraries choose their kernels and reserve their memory.
 WARM_UP_STEPS = 3
@@ -59,7 +59,7 @@ def make_executor(learner: Learner) -> Callable[[], None]:
     >>> bool(state.loss_sum > 0)
     True
     """
-    if learner.device.type != "cuda" or os.environ.get("BUMPLAB_GRAPH") == "0":
+    if not _is_recorded(learner):
         return functools.partial(take_step, learner)
     try:
         return record_step(learner, CudaGraphs(learner.device))
@@ -71,6 +71,29 @@ def make_executor(learner: Learner) -> Callable[[], None]:
             f"The training step cannot be recorded as a CUDA graph here ({reason}); set BUMPLAB_GRAPH=0 to train "
             "without one, slower."
         ) from None
+
+
+def rehearse(learner: Learner) -> None:
+    """Take a step, or a few, just as they come before the recording. The learner is as before, also after an error.
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> state = init_state(preset("smoke"), "cpu")
+    >>> rehearse(Learner.of(state))
+    >>> float(state.loss_sum)
+    0.0
+    """
+    step = functools.partial(take_step, learner)
+    with restore_after(learner):
+        if _is_recorded(learner):
+            CudaGraphs(learner.device).warm_up(step)
+        else:
+            step()
+
+
+def _is_recorded(learner: Learner) -> bool:
+    return learner.device.type == "cuda" and os.environ.get("BUMPLAB_GRAPH") != "0"
 
 
 def record_step(learner: Learner, graphs: Graphs) -> Callable[[], None]:
@@ -102,7 +125,7 @@ def record_step(learner: Learner, graphs: Graphs) -> Callable[[], None]:
     diffusion = learner.settings.diffusion
     # This table is cached: the cache may forget it, but the graph goes on reading it.
     table = log_alpha_bar_table(diffusion.schedule, diffusion.timesteps, learner.device)
-    with _unchanged(learner):
+    with restore_after(learner):
         graphs.warm_up(step)
     for group in learner.optimizer.param_groups:
         group["capturable"] = True
@@ -112,21 +135,6 @@ def record_step(learner: Learner, graphs: Graphs) -> Callable[[], None]:
         replay()
 
     return run
-
-
-@contextmanager
-def _unchanged(learner: Learner) -> Iterator[None]:
-    """Set everything that a step changes back to what it was, in place."""
-    tensors = learner.changing_tensors()
-    before = [tensor.detach().clone() for tensor in tensors]
-    states = [generator.get_state() for generator in learner.generators]
-    scale = learner.scaler.state_dict()
-    yield
-    with torch.no_grad():
-        torch._foreach_copy_(tensors, before)  # pyright: ignore[reportPrivateImportUsage]
-    for generator, state in zip(learner.generators, states, strict=True):
-        generator.set_state(state)
-    learner.scaler.load_state_dict(scale)
 
 
 class CudaGraphs:

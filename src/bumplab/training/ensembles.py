@@ -151,7 +151,7 @@ class Ensemble:
         one = self.states[0].model
         return over_stack(lambda own, *inputs: functional_call(one, own, inputs))(weights, x, t, mu)
 
-    def steps(self) -> Iterator[Sequence[TrainState]]:
+    def steps(self, compile: bool | None = None) -> Iterator[Sequence[TrainState]]:
         """Train, yielding the states after every step: :func:`~bumplab.training.loop.training_steps` for all.
 
         Examples
@@ -161,7 +161,7 @@ class Ensemble:
         >>> [state.step for state in next(ensemble.steps())]
         [1, 1]
         """
-        return execute_steps(self.learner, self.states)
+        return execute_steps(self.learner, self.states, compile)
 
     @torch.no_grad()
     def evaluate(self, states: Sequence[TrainState], most: int) -> list[dict[str, Evaluation]]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from bumplab.common.errors import BumplabError
 from bumplab.training.checkpoints import init_or_resume, save_checkpoint
-from bumplab.training.cuda_graph import make_executor
+from bumplab.training.compilation import make_step
 from bumplab.training.device import warn_of_emulation
 from bumplab.training.outcomes import measure
 from bumplab.training.settings import Settings
@@ -75,20 +75,15 @@ def ema_decay(settings: Settings, step: int) -> float:
     return min(settings.training.ema_decay, (1 + step) / (10 + step))
 
 
-def training_steps(state: TrainState) -> Iterator[TrainState]:
+def training_steps(state: TrainState, compile: bool | None = None) -> Iterator[TrainState]:
     """Train, yielding the state after every :func:`~bumplab.training.step.take_step` until the last.
-
-    On CUDA the step is recorded at the first one, see :mod:`~bumplab.training.cuda_graph`.
 
     Parameters
     ----------
     state : TrainState
-        It is changed in place.
-
-    Yields
-    ------
-    TrainState
-        The same one.
+        It is changed in place, and what is yielded.
+    compile : bool, optional
+        See :func:`train`.
 
     Examples
     --------
@@ -96,11 +91,12 @@ def training_steps(state: TrainState) -> Iterator[TrainState]:
     >>> next(training_steps(init_state(preset("smoke"), "cpu"))).step
     1
     """
-    for _ in execute_steps(Learner.of(state), [state]):
-        yield state
+    return (state for _ in execute_steps(Learner.of(state), [state], compile))
 
 
-def execute_steps(learner: Learner, states: Sequence[TrainState]) -> Iterator[Sequence[TrainState]]:
+def execute_steps(
+    learner: Learner, states: Sequence[TrainState], compile: bool | None = None
+) -> Iterator[Sequence[TrainState]]:
     """Train one state, or several that are one learner, yielding them after every step until the last.
 
     Parameters
@@ -108,6 +104,8 @@ def execute_steps(learner: Learner, states: Sequence[TrainState]) -> Iterator[Se
     learner : Learner
     states : sequence of TrainState
         All at the same step. They are changed in place.
+    compile : bool, optional
+        See :func:`train`.
 
     Examples
     --------
@@ -117,13 +115,17 @@ def execute_steps(learner: Learner, states: Sequence[TrainState]) -> Iterator[Se
     [1]
     """
     settings, first = learner.settings, states[0]
-    step = make_executor(learner)
-    while first.step < settings.training.steps:
-        learner.set_rates(learning_rate(settings, first.step), 1 - ema_decay(settings, first.step))
-        step()
-        for state in states:
-            state.step += 1
-        yield states
+    step = make_step(learner, states, compile)
+
+    def take_steps() -> Iterator[Sequence[TrainState]]:
+        while first.step < settings.training.steps:
+            learner.set_rates(learning_rate(settings, first.step), 1 - ema_decay(settings, first.step))
+            step()
+            for state in states:
+                state.step += 1
+            yield states
+
+    return take_steps()
 
 
 def train(
@@ -133,6 +135,7 @@ def train(
     precision: str = "auto",
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    compile: bool | None = None,
 ) -> TrainState:
     """Train to the end, or go on from the checkpoint in `folder`.
 
@@ -142,12 +145,15 @@ def train(
     folder : Path
         Where the checkpoint and the snapshots ``snapshot-STEP.safetensors`` go.
     device, precision : str
-        See :func:`~bumplab.training.device.pick_device` and :func:`~bumplab.training.device.pick_precision`. They are
-        not part of a run's name.
+        See :func:`~bumplab.training.device.pick_device` and :func:`~bumplab.training.device.pick_precision`.
     progress : bool
         Show a bar with loss, images per second and time left.
     checkpoint_seconds : float
         Time between checkpoints; it is longer where they would take more than :data:`CHECKPOINT_SHARE` of it.
+    compile : bool, optional
+        Compile the step, see :mod:`~bumplab.training.compilation`, or not. Unless given, a run on CUDA is compiled
+        where that pays, and one that goes on stays what it was. Where there is no compiler, a sentence says so. Device,
+        precision and this are no part of a run's name, but its record says them.
 
     Returns
     -------
@@ -172,9 +178,8 @@ def train(
     1
     """
     state = init_or_resume(settings, folder, device, precision)
-    run_loop(
-        [state], [folder], training_steps(state), lambda states: [measure(states[0])], progress, checkpoint_seconds
-    )
+    steps = training_steps(state, compile)
+    run_loop([state], [folder], steps, lambda states: [measure(states[0])], progress, checkpoint_seconds)
     if state.error:
         raise BumplabError(state.error)
     return state
@@ -223,8 +228,7 @@ def run_loop(
     for sentence in dict.fromkeys([warn_of_emulation(first.device, first.precision), *map(begin_session, states)]):
         if sentence:
             tqdm.write(sentence, file=sys.stderr)
-    log_every = max(1, training.steps // 200)
-    pause = checkpoint_seconds
+    log_every, pause = max(1, training.steps // 200), checkpoint_seconds
     saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
     hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
     bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)

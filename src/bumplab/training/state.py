@@ -35,6 +35,8 @@ class TrainState:
     settings : Settings
     device : torch.device
     precision : {"fp32", "bf16", "fp16"}
+    execution : {"eager", "compiled"}
+        See :mod:`~bumplab.training.compilation`.
     model, ema_model : UNet
         The network that trains, and the one with averaged weights, which is kept.
     optimizer : torch.optim.AdamW
@@ -85,6 +87,7 @@ class TrainState:
     step: int = 0
     seconds: float = 0.0
     ensemble_size: int = 1
+    execution: str = "eager"
     error: str | None = None
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
     history: dict[str, list] = field(default_factory=lambda: {"loss": [], "accuracy": []})
@@ -182,7 +185,7 @@ def begin_session(state: TrainState) -> str | None:
     >>> from bumplab.training.settings import preset
     >>> state = init_state(preset("smoke"), "cpu")
     >>> sorted(state.sessions[0])
-    ['bumplab', 'device', 'members', 'precision', 'step', 'threads', 'torch']
+    ['bumplab', 'device', 'execution', 'members', 'precision', 'step', 'threads', 'torch']
     >>> state.step, state.precision = 20, "bf16"
     >>> begin_session(state)
     'Training goes on after step 20 with precision bf16 instead of fp32; the record of the run will say so.'
@@ -190,8 +193,9 @@ def begin_session(state: TrainState) -> str | None:
     [0, 20]
     """
     now = {
-        "device": device_name(state.device), "precision": state.precision, "threads": torch.get_num_threads(),
-        "members": state.ensemble_size, "torch": str(torch.__version__), "bumplab": bumplab.__version__,
+        "device": device_name(state.device), "precision": state.precision, "execution": state.execution,
+        "threads": torch.get_num_threads(), "members": state.ensemble_size, "torch": str(torch.__version__),
+        "bumplab": bumplab.__version__,
     }  # fmt: skip
     before = [session for session in state.sessions if session["step"] < state.step]
     then = before[-1] if before else {}

@@ -7,7 +7,8 @@ nothing in it waits for the device. So one function serves the plain loop, the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,37 @@ class Learner:
         """Set the learning rate, and the weight of the moving average, of the next step."""
         self.learning_rate.fill_(learning_rate)
         self.ema_weight.fill_(ema_weight)
+
+
+@contextmanager
+def restore_after(learner: Learner) -> Iterator[None]:
+    """Set everything that a step changes back to what it was, in place, whatever happens meanwhile.
+
+    Parameters
+    ----------
+    learner : Learner
+
+    Examples
+    --------
+    >>> from bumplab.training import init_state, preset
+    >>> state = init_state(preset("smoke"), "cpu")
+    >>> with restore_after(Learner.of(state)):
+    ...     take_step(Learner.of(state))
+    >>> float(state.loss_sum)
+    0.0
+    """
+    tensors = learner.changing_tensors()
+    before = [tensor.detach().clone() for tensor in tensors]
+    states = [generator.get_state() for generator in learner.generators]
+    scale = learner.scaler.state_dict()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(tensors, before)  # pyright: ignore[reportPrivateImportUsage]
+        for generator, state in zip(learner.generators, states, strict=True):
+            generator.set_state(state)
+        learner.scaler.load_state_dict(scale)
 
 
 def take_step(learner: Learner) -> None:
