@@ -76,8 +76,8 @@ class StopAt(Deadline):
         super().__init__(end=1e6, clock=lambda: 0.0)
         self.place, self.is_over = (settings, step), step == 0
 
-    def allows(self, settings):
-        return super().allows(settings) and not self.is_over
+    def allows(self, settings, members=1):
+        return super().allows(settings, members) and not self.is_over
 
     def __call__(self, state):
         self.stopped = self.is_over = (state.settings, state.step) == self.place

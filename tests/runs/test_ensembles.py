@@ -192,11 +192,11 @@ def test_too_little_memory_halves_the_ensemble(tmp_path, monkeypatch):
     at_once = _train_at_once
     sizes = []
 
-    def little(settings, *rest):
+    def little(settings, *rest, **options):
         sizes.append(len(settings))
         if len(settings) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return at_once(settings, *rest)
+        return at_once(settings, *rest, **options)
 
     replace_everywhere(monkeypatch, "bumplab.runs.ensembles._train_at_once", little)
     five = [THREE[0].replace(seed=seed, training={"steps": 1, "snapshots": ()}) for seed in range(5)]

@@ -38,7 +38,11 @@ from .deadlines import (
     count_parameters as count_parameters,
     run_bytes_forecast as run_bytes_forecast,
 )
-from .ensembles import load_or_train_ensemble as load_or_train_ensemble
+from .ensembles import (
+    MAX_PARAMETERS as MAX_PARAMETERS,
+    load_or_train_ensemble as load_or_train_ensemble,
+    plan_ensembles as plan_ensembles,
+)
 from .estimate import (
     count_evaluation_images as count_evaluation_images,
     estimate_ensembles as estimate_ensembles,
@@ -71,6 +75,7 @@ from .grids import (
     grid_settings as grid_settings,
     parse_grid as parse_grid,
 )
+from .lacking import has_begun as has_begun, keeps_enough as keeps_enough, train_lacking as train_lacking
 from .lines import read_line as read_line, read_run_line as read_run_line
 from .pack import Pack as Pack, read_index as read_index, read_pack as read_pack
 from .pack_files import (
@@ -113,11 +118,8 @@ from .parquet import (
 from .recording import (
     compare_indices as compare_indices,
     complete_record as complete_record,
-    has_begun as has_begun,
-    keeps_enough as keeps_enough,
     pack_runs as pack_runs,
     record_studies as record_studies,
-    train_lacking as train_lacking,
     work_folder as work_folder,
 )
 from .records import (

@@ -183,7 +183,7 @@ def train_record(
     settings: Settings, folder: Path, device: str, precision: str, progress: bool, keep: str, compile: bool | None
 ) -> Record:
     """Train a run of bumps, or go on from the checkpoint in its folder, and return its record."""
-    state = train(settings, folder, device, precision, progress, compile=compile)
+    state = train(settings, folder, device, precision, progress, compile)
     return make_record(state, evaluate_final(state.ema_model, settings, state.device), folder, keep)
 
 

@@ -24,8 +24,8 @@ from bumplab.runs.checkpoint_checks import check_checkpoint
 from bumplab.runs.deadlines import Deadline, checkpoint_bytes, run_bytes_forecast
 from bumplab.runs.executor import Outcome
 from bumplab.runs.file_store import FileStore
+from bumplab.runs.lacking import has_begun, keeps_enough, train_lacking
 from bumplab.runs.pack_store import PackStore
-from bumplab.runs.recording import has_begun, keeps_enough, train_lacking
 from bumplab.runs.records import StoreError
 from bumplab.runs.run_file import read_run
 from bumplab.runs.store import cache_folder, recorded_folder
@@ -49,7 +49,7 @@ class Campaign:
     Attributes
     ----------
     outcomes : dict
-        Id to outcome, see :func:`bumplab.runs.recording.train_lacking`.
+        Id to outcome, see :func:`bumplab.runs.lacking.train_lacking`.
     parts : list of Path
         Of the bundle; empty where there was nothing to pack.
     runs, checkpoints : list of str

@@ -50,19 +50,30 @@ class Deadline:
     bytes_per_second: float = 1e8
     clock: Callable[[], float] = time.time
     stopped: bool = field(default=False, init=False)
+    _settings: Settings | None = field(default=None, init=False, repr=False)
     _last: float | None = field(default=None, init=False, repr=False)
     _step: float = field(default=0.0, init=False, repr=False)
     _measurement: float = field(default=0.0, init=False, repr=False)
 
-    def allows(self, settings: Settings) -> bool:
-        """Begin the time of a run, and return whether its first checkpoint would be there in time."""
-        self.stopped, self._last, self._step, self._measurement = False, None, 0.0, 0.0
-        return self.clock() + self._saving(settings) < self.end
+    def allows(self, settings: Settings, members: int = 1) -> bool:
+        """Begin the time of a run, and return whether its first checkpoint would be there in time.
+
+        Where `members` train together, the run stands for them, and each has a checkpoint.
+        """
+        self.stopped, self._settings = False, settings
+        self._last, self._step, self._measurement = None, 0.0, 0.0
+        return self.leaves(members * self._saving(settings))
+
+    def leaves(self, seconds: float) -> bool:
+        """Return whether there is more time than this."""
+        return self.clock() + seconds < self.end
 
     def __call__(self, state: TrainState) -> bool:
         """Return whether training has to stop after this step: another one would end too late, or what follows it."""
         now, settings, training = self.clock(), state.settings, state.settings.training
-        every = training.evaluate_every
+        every, members = training.evaluate_every, state.ensemble_size
+        if self._settings != settings:  # an ensemble that trains in parts begins the next one
+            self.allows(settings, members)
         if self._last is not None:
             spent = now - self._last
             if every and (state.step % every == 0 or state.step == training.steps):
@@ -71,21 +82,21 @@ class Deadline:
                 self._step = max(spent, 0.9 * self._step)  # a slow step counts for a while
         self._last = now
         if state.step == training.steps:
-            following = self._evaluation(settings)
+            following = self._evaluation(settings, members)
         else:
             next_step = state.step + 1
             measured = every and (next_step % every == 0 or next_step == training.steps)
             following = self._step + (self._measurement if measured else 0.0)
-        self.stopped = now + _SLACK * following + self._saving(settings) >= self.end
+        self.stopped = now + _SLACK * following + members * self._saving(settings) >= self.end
         return self.stopped
 
-    def note_end(self, settings: Settings) -> None:
+    def note_end(self, settings: Settings, members: int = 1) -> None:
         """Note that a run that was trained to its end is stored now: what its final evaluation takes is measured."""
         if self._last is not None:
-            _evaluations[_kind(settings)] = self.clock() - self._last
+            _evaluations[_kind(settings, members)] = self.clock() - self._last
 
-    def _evaluation(self, settings: Settings) -> float:
-        if (seconds := _evaluations.get(_kind(settings))) is not None:
+    def _evaluation(self, settings: Settings, members: int) -> float:
+        if (seconds := _evaluations.get(_kind(settings, members))) is not None:
             return seconds
         during, after = count_evaluation_images(settings)
         by_steps = self._step * after / (3 * settings.training.batch)  # a step passes forward once and backward twice
@@ -139,6 +150,6 @@ def _count_parameters(model: UNetSettings) -> int:
         return sum(parameter.numel() for parameter in UNet(model).parameters())
 
 
-def _kind(settings: Settings) -> tuple:
-    """Return what decides how long the final evaluation of a run takes."""
-    return settings.model, settings.world.size, count_evaluation_images(settings)
+def _kind(settings: Settings, members: int) -> tuple:
+    """Return what decides how long the final evaluation takes of runs that train together."""
+    return settings.model, settings.world.size, count_evaluation_images(settings), members

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import Timeout
 
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.parsing import flatten
 from bumplab.runs.deadlines import Deadline
-from bumplab.runs.executor import Outcome, num_workers, run_tasks
+from bumplab.runs.executor import Outcome
 from bumplab.runs.families import family_of
 from bumplab.runs.file_store import FileStore
+from bumplab.runs.lacking import train_lacking
 from bumplab.runs.pack import Pack, read_pack
 from bumplab.runs.pack_files import find_index
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.packing import hold_pack, write_pack
 from bumplab.runs.records import VERDICTS, Record
 from bumplab.runs.run import Run
-from bumplab.runs.store import load_or_train, recorded_folder
-from bumplab.training.checkpoints import find_checkpoints
+from bumplab.runs.store import recorded_folder
 from bumplab.training.settings import Settings
-from bumplab.training.state import Interrupted
-from bumplab.training.stopping import stop_when
 
 
 def work_folder() -> Path:
@@ -41,6 +37,7 @@ def record_studies(
     device: str = "auto",
     precision: str = "auto",
     deadline: Deadline | None = None,
+    compile: bool | None = None,
 ) -> dict[str, Outcome]:
     """Train the runs that studies ask for and that no study holds, and pack them.
 
@@ -55,11 +52,14 @@ def record_studies(
         See :func:`bumplab.runs.sweep.sweep_settings`.
     deadline : Deadline, optional
         When training has to have ended.
+    compile : bool, optional
+        See :func:`bumplab.training.loop.train`.
 
     Returns
     -------
     dict
-        Id to outcome, see :func:`train_lacking`. Runs that failed do not keep the others from being packed.
+        Id to outcome, see :func:`bumplab.runs.lacking.train_lacking`. Runs that failed do not keep the others from
+        being packed.
 
     Raises
     ------
@@ -68,79 +68,13 @@ def record_studies(
     Interrupted
         On Ctrl-C; the same call goes on, and packs what is finished by then.
     """
-    outcomes = train_lacking(studies, work_folder(), retrain, jobs, device, precision, deadline)
+    outcomes = train_lacking(studies, work_folder(), retrain, jobs, device, precision, deadline, compile)
     for name, study in studies.items():
         trained = [settings.id for settings in study if outcomes[settings.id]["status"] == "trained"]
         fresh = [run for id in trained if (run := FileStore(work_folder()).get(id))]
         if fresh:
             pack_runs(fresh, name, replace=retrain)
     return outcomes
-
-
-def train_lacking(
-    studies: Mapping[str, Mapping[Settings, str]],
-    store: Path,
-    retrain: bool = False,
-    jobs: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    deadline: Deadline | None = None,
-) -> dict[str, Outcome]:
-    """Train, in a store, the runs that studies ask for and that are not recorded; those that have begun go first.
-
-    Parameters
-    ----------
-    store : Path
-        Its runs are taken as they are where they keep what the study asks for.
-    studies, retrain, jobs, device, precision, deadline
-        See :func:`record_studies`.
-
-    Returns
-    -------
-    dict
-        Id to outcome. Its status is "known" (recorded), "trained" (here, now or before), "stopped" (with a
-        checkpoint), "waiting" (not begun, or another process is at it) or "failed".
-
-    Raises
-    ------
-    BumplabError
-        If a pack or a recorded run is damaged.
-    Interrupted
-        On Ctrl-C.
-    """
-    recorded = PackStore(recorded_folder())
-    for error in recorded.problems():
-        raise error
-    recorded_ids = set(recorded.ids())
-    cells = {settings.id: (settings, kept) for study in studies.values() for settings, kept in study.items()}
-    known: dict[str, Outcome] = {}
-    for id in cells.keys() & recorded_ids if not retrain else ():
-        run = recorded.get(id)
-        if run:
-            run.check()
-        known[id] = {"status": "known"}
-    begun = [id for id in cells if has_begun(FileStore(store), id)]
-    cells = {id: cells[id] for id in dict.fromkeys([*begun, *cells])}
-    workers = num_workers(jobs, device)
-    work = partial(
-        _train, store=store, retrain=retrain, device=device, precision=precision, progress=workers == 1,
-        deadline=deadline,
-    )  # fmt: skip
-    return run_tasks(work, cells, known, workers, unit="run")
-
-
-def has_begun(store: FileStore, id: str) -> bool:
-    """Return whether a run has a checkpoint in a store.
-
-    Examples
-    --------
-    >>> has_begun(FileStore(Path("/nowhere")), "0123456789ab")
-    False
-    """
-    try:
-        return bool(find_checkpoints(store.work_folder(id)))
-    except OSError:
-        return False
 
 
 def pack_runs(runs: Iterable[Run], study: str, replace: bool = False) -> Pack:
@@ -187,41 +121,6 @@ def complete_record(run: Run) -> Record:
     return dataclasses.replace(
         record, arrays=record.arrays | {n: a for n, a in columns.items() if n.rpartition("/")[0] in parts}
     )
-
-
-def _train(
-    cell: tuple[Settings, str], store: Path, retrain: bool, device: str, precision: str, progress: bool,
-    deadline: Deadline | None,
-) -> Outcome:  # fmt: skip
-    settings, kept = cell
-    ready = None if retrain else FileStore(store).get_whole(settings.id)
-    if ready is not None and keeps_enough(ready, kept):
-        return {"status": "trained"}
-    if deadline is None:
-        load_or_train(settings, True, store, device, precision, progress, kept)
-        return {"status": "trained"}
-    try:  # whoever else trains this run may be at it for longer than there is time
-        with FileStore(store).hold(settings.id, timeout=0):
-            pass
-    except Timeout:
-        return {"status": "waiting"}
-    if not deadline.allows(settings):
-        return {"status": "waiting"}
-    try:
-        with stop_when(deadline):
-            load_or_train(settings, True, store, device, precision, progress, kept)
-    except Interrupted:
-        if deadline.stopped:
-            return {"status": "stopped"}
-        raise
-    deadline.note_end(settings)
-    return {"status": "trained"}
-
-
-def keeps_enough(run: Run, kept: str) -> bool:
-    """Return whether a run keeps of its weights what a study asks for, see :func:`bumplab.runs.store.load_or_train`."""
-    has = run.provenance.get("keep")
-    return kept in (has, "none") or has == "all" or (has == "half" and kept != "all")
 
 
 def compare_indices(then: Sequence[dict], now: Sequence[dict]) -> list[str]:

@@ -14,7 +14,7 @@ from bumplab.analysis.accuracy import concatenate
 from bumplab.common.errors import BumplabError
 from bumplab.common.files import check_writable
 from bumplab.common.parsing import flatten
-from bumplab.runs.ensembles import load_or_train_ensemble
+from bumplab.runs.ensembles import load_or_train_ensemble, plan_ensembles
 from bumplab.runs.estimate import estimate_ensembles, estimate_seconds, format_estimate
 from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
 from bumplab.runs.file_store import FileStore
@@ -23,7 +23,6 @@ from bumplab.runs.run import Run
 from bumplab.runs.store import cache_folder, find, load_or_train
 from bumplab.runs.tables import lists_as_json, make_table
 from bumplab.training.device import device_name, pick_device, pick_precision
-from bumplab.training.ensembles import groups, is_worthwhile
 from bumplab.training.settings import Settings
 from bumplab.worlds.regions import Region, parse_region
 
@@ -53,8 +52,9 @@ def sweep_settings(
         Equal ones are one run.
     jobs : int, optional
         How many runs train at the same time, each in a process of its own with one thread; 1 trains them here,
-        with all threads. Unless given, one for every core, or 1 on a GPU. There, with 1, runs of one
-        :func:`bumplab.training.ensembles.batching_key` train as one, as many as fit into memory.
+        with all threads. Unless given, one for every core, or 1 on a GPU. There, with 1, small runs of one
+        :func:`bumplab.training.ensembles.batching_key` train as one, as many as fit into memory, see
+        :func:`bumplab.runs.ensembles.plan_ensembles`.
     dask : str, optional
         The address of a Dask scheduler (``tcp://host:port``) or its scheduler file. The cluster's workers then do
         the work, as many runs at a time as they have threads. They need bumplab and should share the `store`.
@@ -95,7 +95,7 @@ def sweep_settings(
         jobs = num_workers(jobs, device, client)
         check_writable(out)
         known = _known(wanted, store, parts)
-        groups = [] if client else _groups(wanted, known, jobs, device)
+        groups = [] if client else plan_ensembles(_missing(wanted, known), jobs, device)
         if progress:
             print(_forecast(wanted, known, jobs, groups, *here))
         for group in groups:
@@ -157,22 +157,18 @@ def forecast_runs(
     wanted = {each.id: each for each in settings}
     known = _known(wanted, Path(store or cache_folder()).absolute(), {})
     jobs = num_workers(jobs, device)
-    return _forecast(wanted, known, jobs, _groups(wanted, known, jobs, device), device, precision)
+    groups = plan_ensembles(_missing(wanted, known), jobs, device)
+    return _forecast(wanted, known, jobs, groups, device, precision)
+
+
+def _missing(wanted: Mapping[str, Settings], known: Mapping[str, Outcome]) -> list[Settings]:
+    return [settings for name, settings in wanted.items() if name not in known]
 
 
 def _train(settings: Settings, store: Path, device: str, precision: str, regions: Regions) -> Outcome:
     if found := find(settings, store):
         return _outcome(found, "known", regions)
     return _outcome(load_or_train(settings, False, store, device, precision, False), "trained", regions)
-
-
-def _groups(
-    wanted: Mapping[str, Settings], known: Mapping[str, Outcome], jobs: int, device: str
-) -> list[list[Settings]]:
-    """Return the ensembles that the missing runs make up, where one process trains them on a GPU."""
-    if jobs > 1 or not is_worthwhile(pick_device(device)):
-        return []
-    return groups(settings for name, settings in wanted.items() if name not in known)
 
 
 def _train_together(

@@ -134,8 +134,8 @@ def train(
     device: str = "auto",
     precision: str = "auto",
     progress: bool = True,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     compile: bool | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainState:
     """Train to the end, or go on from the checkpoint in `folder`.
 
@@ -148,12 +148,12 @@ def train(
         See :func:`~bumplab.training.device.pick_device` and :func:`~bumplab.training.device.pick_precision`.
     progress : bool
         Show a bar with loss, images per second and time left.
-    checkpoint_seconds : float
-        Time between checkpoints; it is longer where they would take more than :data:`CHECKPOINT_SHARE` of it.
     compile : bool, optional
         Compile the step, see :mod:`~bumplab.training.compilation`, or not. Unless given, a run on CUDA is compiled
         where that pays, and one that goes on stays what it was. Where there is no compiler, a sentence says so. Device,
         precision and this are no part of a run's name, but its record says them.
+    checkpoint_seconds : float
+        Time between checkpoints; it is longer where they would take more than :data:`CHECKPOINT_SHARE` of it.
 
     Returns
     -------
