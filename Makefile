@@ -61,6 +61,7 @@ lint: $(READY) ## check style, types, imports, the code of chapters, and that no
 	$(BIN)/python -m book._tools.lint_notebooks
 	$(BIN)/python -m book._tools.check_paths
 
+# What a GPU does is measured by .venv/bin/python benchmarks/gpu.py, in four minutes.
 bench: .venv/.bench ## race preset quick against two libraries on this machine; BENCH="--cap 60" passes options
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 

@@ -41,16 +41,11 @@ def parts(seeds: int, count: int, cap: float) -> dict[str, Callable[[], dict[str
     import ours
     import peers
 
-    gpu = {
-        "gpu-single": lambda: ours.one_after_another(min(count, 4), "cuda"),
-        "gpu-ensemble": lambda: ours.sweep(1, 128, "cuda"),
-    }
     return {
         **{f"ours-{seed}": lambda seed=seed: ours.quick(seed) for seed in range(seeds)},
         **{name: lambda name=name: contest.contest(name, 0, cap) for name in peers.CONTESTANTS},
         **{f"sweep-{jobs}": lambda jobs=jobs: ours.sweep(jobs, count) for jobs in (1, 2)},
         "percolation": percolation.measure,
-        **(gpu if torch.cuda.is_available() else {}),
     }
 
 

@@ -69,28 +69,14 @@ def sampling(run: Run, steps: int) -> dict[str, float]:
     return {"steps": steps, "accuracy": accuracy, "seconds": seconds, "images": len(images)}
 
 
-def sweep(jobs: int, count: int, device: str = "cpu") -> dict[str, Any]:
-    """Train `count` runs of preset quick, `jobs` at a time, into an empty store; return how many an hour makes.
-
-    On a GPU with one job they train as an ensemble.
-    """
+def sweep(jobs: int, count: int) -> dict[str, Any]:
+    """Train `count` runs of preset quick on the CPU, `jobs` at a time, into an empty store: how many an hour makes."""
     wanted = [preset("quick", seed=FIRST_SEED + k) for k in range(count)]
     with tempfile.TemporaryDirectory() as store:
         begun = time.perf_counter()
-        table = sweep_settings(wanted, jobs=jobs, store=Path(store), device=device)
+        table = sweep_settings(wanted, jobs=jobs, store=Path(store), device="cpu")
         seconds = time.perf_counter() - begun
     if not (table["status"] == "trained").all():
         raise BumplabError(f"A sweep did not train every run: {table['status'].value_counts().to_dict()}.")
-    return {"device": device, "jobs": jobs, "threads": int(table["threads"].iloc[0]), "runs": count,
+    return {"device": "cpu", "jobs": jobs, "threads": int(table["threads"].iloc[0]), "runs": count,
             "seconds": seconds, "runs_per_hour": 3600 * count / seconds}  # fmt: skip
-
-
-def one_after_another(count: int, device: str) -> dict[str, Any]:
-    """Train `count` runs of preset quick one after another on a GPU; return how many an hour makes."""
-    with tempfile.TemporaryDirectory() as store:
-        begun = time.perf_counter()
-        for k in range(count):
-            load_or_train(preset("quick", seed=FIRST_SEED + k), store=Path(store), device=device)
-        seconds = time.perf_counter() - begun
-    return {"device": device, "jobs": 1, "threads": torch.get_num_threads(), "runs": count, "seconds": seconds,
-            "runs_per_hour": 3600 * count / seconds}  # fmt: skip

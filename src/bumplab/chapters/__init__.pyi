@@ -6,8 +6,11 @@ from .answers import (
     answer_findings as answer_findings,
 )
 from .benchmarks import (
+    GPU_LIMIT as GPU_LIMIT,
     TARGET_ACCURACY as TARGET_ACCURACY,
     CensoredTime as CensoredTime,
+    Measurement as Measurement,
+    measurement_table as measurement_table,
     median_time as median_time,
     read_results as read_results,
     time_to as time_to,

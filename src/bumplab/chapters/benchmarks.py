@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.files import disk_errors, read_text
 
+if TYPE_CHECKING:
+    import pandas
+
 #: Joint accuracy at which a training counts as done.
 TARGET_ACCURACY = 0.95
+#: Seconds that ``benchmarks/gpu.py`` may take.
+GPU_LIMIT = 240.0
 
 
 @dataclass(frozen=True)
@@ -168,3 +173,79 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
     if not results:
         raise BumplabError(f"There are no results in the folder {quote(str(folder))}: make bench writes some.")
     return results
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A row of the table of ``benchmarks/gpu.py``.
+
+    Attributes
+    ----------
+    what, precision : str
+    value : float or None
+        None where it is not measured.
+    unit : str
+        Of value and target; may be empty.
+    target : float, optional
+        What the value may be at most, or has to be at least.
+    at_least : bool
+    reason : str
+        Why it is not measured.
+
+    Examples
+    --------
+    >>> row = Measurement("quick, one run", "bf16", 1.512, "s", target=2)
+    >>> row.measured, row.met
+    ('1.512 s', True)
+    >>> Measurement("compiled", "", None, "", reason="there is no compiler").measured
+    'not measured'
+    """
+
+    what: str
+    precision: str
+    value: float | None
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+    reason: str = ""
+
+    @property
+    def measured(self) -> str:
+        """The value in words."""
+        return "not measured" if self.value is None else f"{self.value:.4g} {self.unit}".strip()
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the value keeps to the target; None without either. What is not a number does not."""
+        if self.value is None or self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the row as it is written, with ``met``."""
+        return asdict(self) | {"met": self.met}
+
+
+def measurement_table(records: Sequence[dict[str, Any]]) -> pandas.DataFrame:
+    """Return rows of ``benchmarks/gpu.py``, as they are written, as a table of words.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        See :meth:`Measurement.to_record`.
+
+    Examples
+    --------
+    >>> row = Measurement("quick, one run", "bf16", 2.5, "s", target=2)
+    >>> measurement_table([row.to_record()]).iloc[0].tolist()
+    ['quick, one run', 'bf16', '2.5 s', 'at most 2 s', 'no']
+    """
+    import pandas
+
+    rows = []
+    for record in records:
+        row = Measurement(**{name: value for name, value in record.items() if name != "met"})
+        bound = "" if row.target is None else f"at {'least' if row.at_least else 'most'} {row.target:g} {row.unit}"
+        met = {True: "yes", False: "no", None: ""}[row.met]
+        rows.append([row.what, row.precision, row.measured, bound.strip(), met])
+    return pandas.DataFrame(rows, columns=["what", "precision", "measured", "target", "met"])

@@ -16,6 +16,7 @@ from .checkpoints import (
     save_checkpoint as save_checkpoint,
 )
 from .compilation import (
+    BACKEND as BACKEND,
     COMPILE_SECONDS as COMPILE_SECONDS,
     SPEEDUP as SPEEDUP,
     choose_compilation as choose_compilation,

@@ -23,6 +23,8 @@ from bumplab.training.step import Learner, restore_after
 COMPILE_SECONDS = 90.0
 #: Times as many steps in the same time afterwards, with that preset on that GPU.
 SPEEDUP = 2.0
+#: Of :func:`torch.compile`. ``"eager"`` would trace the network and compile nothing.
+BACKEND = "inductor"
 _TIMED_STEPS = 5
 
 
@@ -130,15 +132,15 @@ def time_step(learner: Learner, step: Callable[[], None]) -> float:
         return (time.perf_counter() - begun) / _TIMED_STEPS
 
 
-def compile_loss(learner: Learner, backend: str = "inductor") -> bool:
+def compile_loss(learner: Learner, backend: str | None = None) -> bool:
     """Compile the loss of a learner and its gradient; where that fails, say why in a sentence, and leave it as it is.
 
     Parameters
     ----------
     learner : Learner
         Its tensors are as before.
-    backend : str
-        Of :func:`torch.compile`. ``"eager"`` traces the network and compiles nothing.
+    backend : str, optional
+        :data:`BACKEND` unless given.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def compile_loss(learner: Learner, backend: str = "inductor") -> bool:
     eager = learner.loss
     try:
         torch.compiler.reset()  # it would give up after some networks in one process otherwise
-        learner.loss = torch.compile(eager, backend=backend, dynamic=False)
+        learner.loss = torch.compile(eager, backend=backend or BACKEND, dynamic=False)
         rehearse(learner)
     except (torch.OutOfMemoryError, BumplabError):
         learner.loss = eager
