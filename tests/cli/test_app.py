@@ -1,6 +1,7 @@
 """The command line: one sentence for a mistake, and parameters that are checked before a chapter runs."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -196,6 +197,55 @@ def test_an_empty_store_is_no_mistake(bumplab, nothing_recorded, monkeypatch, tm
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path / "none"))
     assert bumplab("runs", "list") == (0, "", "")
     assert bumplab("runs", "verify") == (0, "0 proved\n0 refuted\n0 not provable\n", "")
+
+
+def test_a_store_that_cannot_be_one_hides_no_recorded_run(bumplab, done, monkeypatch, tmp_path):
+    replace_everywhere(monkeypatch, "bumplab.runs.store.recorded_folder", lambda: tmp_path / "book")
+    write_pack(tmp_path / "book" / "study", "study", [done.record()])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path / "file"))
+    said = f"Error: Cannot use {tmp_path / 'file'}: it is not a folder; set BUMPLAB_STORE to another folder.\n"
+    code, output, errors = bumplab("runs", "list")
+    assert (code, errors) == (1, said) and output.startswith(f"recorded  {done.id}  ") and output.count("\n") == 1
+    code, output, errors = bumplab("runs", "verify")
+    assert (code, errors) == (1, said) and output.endswith("\n1 proved\n0 refuted\n0 not provable\n")
+    assert bumplab("runs", "show", done.id)[0] == bumplab("runs", "verify", done.id)[0] == 0
+    code, output, _ = bumplab("doctor", "--device", "cpu")
+    assert code == 0 and f"new runs: nowhere. {said[7:]}" in output
+    refused(bumplab("runs", "show", "zzz"), said[7:].rstrip())
+
+
+def test_an_export_clears_what_a_killed_one_has_left(bumplab, done, tmp_path):
+    gone, alive = (tmp_path / f".0123456789ab.safetensors.{process}" for process in (2**30, os.getpid()))
+    others = [tmp_path / name for name in (".note.txt.1073741824", f".{done.id}.safetensors", "0123456789ab.1")]
+    for path in (gone, alive, *others):
+        path.touch()
+    assert bumplab("runs", "export", done.id, str(tmp_path))[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        alive.name, *(path.name for path in others), f"{done.id}.safetensors"
+    }  # fmt: skip
+
+
+def test_an_impossible_precision_is_one_sentence_wherever_runs_are_trained(bumplab, nothing_recorded, monkeypatch):
+    replace_everywhere(monkeypatch, "bumplab.chapters.studies.all_studies", lambda network=None: {"02-small": {}})
+    for words in (["train"], ["runs", "record"], ["sweep"], ["doctor"]):
+        refused(bumplab(*words, "--device", "cpu", "--precision", "fp16"), "Precision 'fp16' is not possible on cpu")
+
+
+@pytest.mark.parametrize("words, compile", [([], None), (["--compile"], True), (["--no-compile"], False)])
+def test_train_and_record_pass_on_whether_to_compile(words, compile, bumplab, nothing_recorded, monkeypatch, done):
+    given = []
+    replace_everywhere(
+        monkeypatch,
+        "bumplab.runs.store.load_or_train",
+        lambda *_, **options: (given.append(options["compile"]), done)[1],
+    )
+    replace_everywhere(
+        monkeypatch, "bumplab.runs.recording.record_studies", lambda *values: given.append(values[-1]) or {}
+    )
+    assert bumplab("train", "--preset", "smoke", "--device", "cpu", *words)[0] == 0
+    assert bumplab("runs", "record", "--device", "cpu", *words)[0] == 0
+    assert given == [compile] * 2
 
 
 def test_record_trains_what_studies_ask_for_packs_it_and_keeps_what_is_there(bumplab, monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import click
 from bumplab.cli.options import PRESET_NAMES, compile_option, device_option, jobs_option, precision_option
 from bumplab.common.errors import BumplabError, printable, quote, shorten
 from bumplab.common.files import atomic_write, disk_errors
+from bumplab.common.leftovers import remove_leftovers
 
 if TYPE_CHECKING:
     from bumplab.runs.file_store import FileStore
@@ -33,10 +35,11 @@ def runs_group() -> None:
 def list_runs() -> None:
     """List every run, recorded ones first; damaged runs and packs are named and skipped."""
     from bumplab.runs.records import StoreError
-    from bumplab.runs.store import stores
+    from bumplab.runs.store import usable_stores
 
-    damaged = 0
-    for store, label in zip(stores(), ("recorded", "cache"), strict=True):
+    places, unusable = usable_stores()
+    damaged = len(unusable)
+    for store, label in zip(places, ("recorded", "cache"), strict=False):
         for error in store.problems():
             click.echo(f"Error: {error}", err=True)
             damaged += 1
@@ -47,6 +50,8 @@ def list_runs() -> None:
             except StoreError as error:
                 click.echo(f"Error: {error}", err=True)
                 damaged += 1
+    for error in unusable:
+        click.echo(f"Error: {error}", err=True)
     sys.exit(1 if damaged else 0)
 
 
@@ -68,13 +73,14 @@ def show_run(run_id: str) -> None:
 def export_run(run_id: str, folder: Path) -> None:
     """Write a run as a file of its own, FOLDER/ID.safetensors. RUN_ID may be shortened."""
     from bumplab.runs.file_store import FileStore
-    from bumplab.runs.run_file import run_bytes
+    from bumplab.runs.run_file import SUFFIX, run_bytes
 
     run = _get(run_id)
     path = FileStore(folder).path(run.id)
     with disk_errors(path, other="name another folder"):
         if os.path.lexists(path):
             raise BumplabError(f"{path} is there already; nothing was written.")
+        remove_leftovers(folder, re.compile(rf"[0-9a-f]{{12}}{re.escape(SUFFIX)}"))
         atomic_write(path, run_bytes(run.record()))
     click.echo(f"{path}")
 
@@ -166,15 +172,16 @@ def diff_runs(revision: str) -> None:
 @click.argument("run_ids", nargs=-1)
 def verify_runs(run_ids: tuple[str, ...]) -> None:
     """Check all that runs kept (every run by default) and compute their accuracies again from it."""
-    from bumplab.runs.store import stores, verify
+    from bumplab.runs.store import usable_stores, verify
 
     verdicts: dict[str, list[str]] = {"proved": [], "refuted": [], "not provable": []}
-    places = [_locate(run_id) for run_id in run_ids] or [(store, id) for store in stores() for id in store.ids()]
-    for store, id in places:
+    places, unusable = usable_stores()
+    every = [(store, id) for store in places for id in store.ids()]
+    for store, id in [_locate(run_id) for run_id in run_ids] or every:
         proof = verify(store, id)
         verdicts[proof.verdict].append(id)
         click.echo(f"{proof.verdict:12}  {id}  {proof.reason}")
-    problems = [] if run_ids else [error for store in stores() for error in store.problems()]
+    problems = [] if run_ids else [error for store in places for error in store.problems()] + unusable
     for error in problems:
         click.echo(f"Error: {error}", err=True)
     for verdict, ids in verdicts.items():
@@ -271,11 +278,12 @@ def _git(folder: Path, *words: str) -> str:
 
 def _locate(run_id: str) -> tuple[PackStore | FileStore, str]:
     """Return the store and whole id of the one run whose id starts like this; recorded ones go first."""
-    from bumplab.runs.store import stores
+    from bumplab.runs.store import usable_stores
 
-    places = {id: store for store in reversed(stores()) for id in store.ids() if id.startswith(run_id)}
+    found, unusable = usable_stores()
+    places = {id: store for store in reversed(found) for id in store.ids() if id.startswith(run_id)}
     if len(places) != 1:
-        problem = next((error for store in stores() for error in store.problems()), None)
+        problem = next(iter([error for store in found for error in store.problems()] + unusable), None)
         if problem and not places:
             raise problem
         raise BumplabError(

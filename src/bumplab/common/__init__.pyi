@@ -34,6 +34,7 @@ from .files import (
     write_file as write_file,
 )
 from .histories import curve as curve, measurements as measurements, step_at_level as step_at_level
+from .leftovers import remove_leftovers as remove_leftovers
 from .locks import hold_lock as hold_lock, holder_path as holder_path
 from .parsing import (
     MAX_DEPTH as MAX_DEPTH,

@@ -153,6 +153,7 @@ from .store import (
     load_or_train as load_or_train,
     recorded_folder as recorded_folder,
     stores as stores,
+    usable_stores as usable_stores,
     verify as verify,
 )
 from .sweep import (

@@ -18,6 +18,7 @@ from bumplab.runs.run import Run
 from bumplab.runs.store import load_or_train, recorded_folder
 from bumplab.training.checkpoints import find_checkpoints
 from bumplab.training.compilation import COMPILE_SECONDS
+from bumplab.training.device import pick_device, pick_precision
 from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
 from bumplab.training.stopping import stop_when
@@ -54,10 +55,11 @@ def train_lacking(
     Raises
     ------
     BumplabError
-        If a pack or a recorded run is damaged.
+        If a pack or a recorded run is damaged, or the device or its precision is not there; nothing was trained then.
     Interrupted
         On Ctrl-C.
     """
+    pick_precision(pick_device(device), precision)  # a mistake here counts even if nothing lacks
     recorded = PackStore(recorded_folder())
     for error in recorded.problems():
         raise error

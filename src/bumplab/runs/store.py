@@ -44,6 +44,21 @@ def stores(store: Path | None = None) -> tuple[PackStore | FileStore, ...]:
     return PackStore(recorded_folder()), *map(FileStore, places)
 
 
+def usable_stores() -> tuple[tuple[PackStore | FileStore, ...], list[BumplabError]]:
+    """Return the recorded runs, and the cache if there can be one, else why not: to look around, not to train.
+
+    Examples
+    --------
+    >>> places, problems = usable_stores()
+    >>> len(places) + len(problems)
+    2
+    """
+    try:
+        return stores(), []
+    except BumplabError as error:
+        return (PackStore(recorded_folder()),), [error]
+
+
 def find(settings: RunSettings, store: Path | None = None) -> Run | None:
     """Return the run of these settings from the recorded runs, the cache or `store`, or None.
 
