@@ -23,7 +23,7 @@ import click
 import torch
 
 from bench import machine
-from bumplab.chapters.benchmarks import GPU_LIMIT, Measurement, measurement_table
+from bumplab.chapters.benchmarks import GPU_LIMIT, Timing, timing_table
 from bumplab.common.errors import BumplabError, shorten
 from bumplab.common.exits import exit_code
 from bumplab.common.files import atomic_write
@@ -71,7 +71,7 @@ class TimeUp(BaseException):
     """The time of a part is over; no exception, so that nothing on the way takes it for a failure of its own."""
 
 
-def single(bench: Bench) -> Iterator[Measurement]:
+def single(bench: Bench) -> Iterator[Timing]:
     """Train the small network once, as every user does; a run of one step before it wakes the device up."""
     name, precision = bench.names[0], pick_precision(bench.device)
     brief = bench.small.replace(training={"steps": 1, "snapshots": (), "evaluate_every": 0})
@@ -81,21 +81,21 @@ def single(bench: Bench) -> Iterator[Measurement]:
         run = load_or_train(bench.small, True, Path(store), str(bench.device), precision, False)
         whole = time.perf_counter() - begun
     bench.found["single"] = run.provenance["seconds"]
-    yield Measurement(f"{name}, one run", precision, run.provenance["seconds"], "s", bench.target(2))
-    yield Measurement(f"{name}, one run with its measurements and its file", precision, whole, "s")
-    yield Measurement(f"{name}, joint accuracy", precision, run.scalars["seen"]["joint"], "", bench.target(0.99), True)
+    yield Timing(f"{name}, one run", precision, run.provenance["seconds"], "s", bench.target(2))
+    yield Timing(f"{name}, one run with its measurements and its file", precision, whole, "s")
+    yield Timing(f"{name}, joint accuracy", precision, run.scalars["seen"]["joint"], "", bench.target(0.99), True)
 
 
-def half(bench: Bench) -> Iterator[Measurement]:
+def half(bench: Bench) -> Iterator[Timing]:
     """Train the small network in fp16, whose loss is scaled, also where the device has bf16."""
     with tempfile.TemporaryDirectory() as store:
         run = load_or_train(bench.small, True, Path(store), str(bench.device), "fp16", False)
-    yield Measurement(f"{bench.names[0]}, one run", "fp16", run.provenance["seconds"], "s")
+    yield Timing(f"{bench.names[0]}, one run", "fp16", run.provenance["seconds"], "s")
     accuracy = run.scalars["seen"]["joint"]
-    yield Measurement(f"{bench.names[0]}, joint accuracy", "fp16", accuracy, "", bench.target(0.99), True)
+    yield Timing(f"{bench.names[0]}, joint accuracy", "fp16", accuracy, "", bench.target(0.99), True)
 
 
-def ensemble(bench: Bench) -> Iterator[Measurement]:
+def ensemble(bench: Bench) -> Iterator[Timing]:
     """Train many small networks as one."""
     name = f"{bench.members} runs of {bench.names[0]} as one"
     settings = [bench.small.replace(seed=FIRST_SEED + k) for k in range(bench.members)]
@@ -108,16 +108,16 @@ def ensemble(bench: Bench) -> Iterator[Measurement]:
     if len(runs) < bench.members:
         raise BumplabError(f"{len(runs)} of {bench.members} were trained: {next(iter(found.values()), 'none began')}")
     seconds, precision = sum(run.provenance["seconds"] for run in runs), runs[0].provenance["precision"]
-    yield Measurement(name, precision, seconds, "s", bench.target(15))
+    yield Timing(name, precision, seconds, "s", bench.target(15))
     if "single" in bench.found:
         gain = bench.members * bench.found["single"] / seconds
         what = f"{name}: times as fast as one after another"
-        yield Measurement(what, precision, gain, "", bench.target(LEAST_GAIN), True)
-    yield Measurement(f"{name}, with measurements and files", precision, whole, "s")
-    yield Measurement(f"{name}: peak memory", precision, peak(bench.device), "GiB")
+        yield Timing(what, precision, gain, "", bench.target(LEAST_GAIN), True)
+    yield Timing(f"{name}, with measurements and files", precision, whole, "s")
+    yield Timing(f"{name}: peak memory", precision, peak(bench.device), "GiB")
 
 
-def graph(bench: Bench) -> Iterator[Measurement]:
+def graph(bench: Bench) -> Iterator[Timing]:
     """Time steps of the small network one operation after another, and as one graph where the device has that."""
     name, precision = bench.names[0], pick_precision(bench.device)
     seconds = []
@@ -125,35 +125,35 @@ def graph(bench: Bench) -> Iterator[Measurement]:
         with patch.dict(os.environ, BUMPLAB_GRAPH=switch):
             seconds.append(time_steps(bench, bench.small, precision, False)[0])
     plain, recorded = seconds
-    yield Measurement(f"{name}, a step without a graph", precision, 1000 * plain, "ms")
-    yield Measurement(f"{name}, a step as a graph", precision, 1000 * recorded, "ms")
-    yield Measurement(f"{name}, without a graph against with one", precision, plain / recorded, "times as long")
+    yield Timing(f"{name}, a step without a graph", precision, 1000 * plain, "ms")
+    yield Timing(f"{name}, a step as a graph", precision, 1000 * recorded, "ms")
+    yield Timing(f"{name}, without a graph against with one", precision, plain / recorded, "times as long")
 
 
-def large(bench: Bench) -> Iterator[Measurement]:
+def large(bench: Bench) -> Iterator[Timing]:
     """Time steps of the large network as they are."""
     name, precision = bench.names[1], pick_precision(bench.device)
     step, memory, _ = time_steps(bench, bench.large, precision, False)
-    yield Measurement(f"{name}, a step", precision, 1000 * step, "ms", bench.target(10))
-    yield Measurement(f"{name}: peak memory", precision, memory, "GiB")
+    yield Timing(f"{name}, a step", precision, 1000 * step, "ms", bench.target(10))
+    yield Timing(f"{name}: peak memory", precision, memory, "GiB")
 
 
-def compiled(bench: Bench) -> Iterator[Measurement]:
+def compiled(bench: Bench) -> Iterator[Timing]:
     """Compile steps of the large network, and time them."""
     name, precision = bench.names[1], pick_precision(bench.device)
     with patch.object(compilation, "BACKEND", "eager") if bench.rehearsal else nullcontext():
         step, memory, state = time_steps(bench, bench.large, precision, True)
     if state.execution != "compiled":
         raise BumplabError("There is no compiler that works here, see above")
-    yield Measurement(f"{name} compiled, a step", precision, 1000 * step, "ms", bench.target(6))
-    yield Measurement(f"{name} compiled: before the first step", precision, bench.found["prepared"], "s")
-    yield Measurement(f"{name} compiled: peak memory", precision, memory, "GiB")
+    yield Timing(f"{name} compiled, a step", precision, 1000 * step, "ms", bench.target(6))
+    yield Timing(f"{name} compiled: before the first step", precision, bench.found["prepared"], "s")
+    yield Timing(f"{name} compiled: peak memory", precision, memory, "GiB")
 
 
-def members(precision: str) -> Callable[[Bench], Iterator[Measurement]]:
+def members(precision: str) -> Callable[[Bench], Iterator[Timing]]:
     """Return what compares the weights of a member with those of the run trained alone."""
 
-    def compare(bench: Bench) -> Iterator[Measurement]:
+    def compare(bench: Bench) -> Iterator[Timing]:
         if not bench.rehearsal and (slow := warn_of_emulation(bench.device, precision)):
             raise BumplabError(slow)
         both = [bench.small.replace(seed=FIRST_SEED + k) for k in range(2)]
@@ -164,8 +164,8 @@ def members(precision: str) -> Callable[[Bench], Iterator[Measurement]]:
         moved, apart = changes(begin, alone), changes(together.states[1], alone)
         what, unit = f"a member against the run alone, {COMPARED_STEPS} steps", "of the mean change"
         share = apart.square().mean().sqrt() / moved.square().mean().sqrt()
-        yield Measurement(f"{what}: mean difference of a weight", precision, share.item(), unit, ROUNDING[precision])
-        yield Measurement(f"{what}: largest difference of a weight", precision, apart.max().item(), "")
+        yield Timing(f"{what}: mean difference of a weight", precision, share.item(), unit, ROUNDING[precision])
+        yield Timing(f"{what}: largest difference of a weight", precision, apart.max().item(), "")
 
     return compare
 
@@ -177,7 +177,7 @@ def changes(one: TrainState, other: TrainState) -> torch.Tensor:
 
 
 #: Name, seconds that it may take on an H100, and what is measured; what matters most comes first, the compiler last.
-PARTS: tuple[tuple[str, float, Callable[[Bench], Iterator[Measurement]]], ...] = (
+PARTS: tuple[tuple[str, float, Callable[[Bench], Iterator[Timing]]], ...] = (
     ("single", 15, single),
     ("ensemble", 40, ensemble),
     ("large", 15, large),
@@ -235,12 +235,12 @@ def at_most(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def measure(bench: Bench, limit: float) -> Iterator[Measurement]:
+def measure(bench: Bench, limit: float) -> Iterator[Timing]:
     """Measure one part after another; what fails, or would end after `limit` seconds, says why it is not measured."""
     begun = time.perf_counter()
     for name, expected, part in PARTS:
         left = limit - (time.perf_counter() - begun)
-        rows: list[Measurement] = []
+        rows: list[Timing] = []
         try:
             if left < (0 if bench.rehearsal else expected):
                 raise TimeUp
@@ -248,12 +248,12 @@ def measure(bench: Bench, limit: float) -> Iterator[Measurement]:
                 rows.extend(part(bench))
             yield from rows
         except TimeUp:
-            yield Measurement(name, "", None, "", reason=f"It would go beyond {limit:.0f} seconds")
+            yield Timing(name, "", None, "", reason=f"It would go beyond {limit:.0f} seconds")
         except KeyboardInterrupt:
             raise
         except (BumplabError, RuntimeError) as error:
             reason = shorten(" ".join(str(error).split()), 160).rstrip(".")
-            yield Measurement(name, "", None, "", reason=reason)
+            yield Timing(name, "", None, "", reason=reason)
 
 
 @click.command()
@@ -288,7 +288,7 @@ def main(device: str, name: str | None, limit: float, out: Path | None) -> None:
     click.echo(f"{where['device']}, torch {where['torch']}, precision {where['precision']}, {where['date']}")
     if bench.rehearsal:
         click.echo("A rehearsal: these numbers say nothing about a GPU.")
-    click.echo(measurement_table([row.to_record() for row in rows]).to_string(index=False))
+    click.echo(timing_table([row.to_record() for row in rows]).to_string(index=False))
     for row in rows:
         if row.reason:
             click.echo(f"{row.what} is not measured. {row.reason}.")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from bumplab.chapters.benchmarks import Measurement, measurement_table, read_results
+from bumplab.chapters.benchmarks import Timing, read_results, timing_table
 from bumplab.common.errors import BumplabError
 from bumplab.training.ensembles import Ensemble
 from bumplab.training.settings import preset
@@ -75,7 +75,7 @@ def test_a_rehearsal_measures_every_part_and_says_what_it_is(rehearsal, gpu):
 def test_what_is_written_is_a_result_that_the_book_shows(rehearsal, tmp_path):
     (tmp_path / "gpu.json").write_text(json.dumps(rehearsal[1]))
     rows = read_results(tmp_path)["gpu"]["rows"]
-    table = measurement_table(rows)
+    table = timing_table(rows)
     assert len(table) == len(rows) and list(table) == ["what", "precision", "measured", "target", "met"]
     assert table.set_index("what")["measured"]["fp16"] == "not measured"
 
@@ -103,7 +103,7 @@ def test_a_spoilt_member_misses_the_target(gpu, monkeypatch, precision):
 
 
 def test_a_missed_target_is_the_exit_code(gpu, monkeypatch):
-    rows = [Measurement("quick, one run", "bf16", 2.5, "s", target=2)]
+    rows = [Timing("quick, one run", "bf16", 2.5, "s", target=2)]
     monkeypatch.setattr(gpu, "measure", lambda bench, limit: iter(rows))
     found = CliRunner().invoke(gpu.main, ["--device", "cpu", "--preset", "smoke"])
     assert found.exit_code == 1 and "at most 2 s" in found.output
@@ -120,7 +120,7 @@ def test_without_a_gpu_nothing_is_measured(gpu, monkeypatch):
 
 def test_what_would_go_beyond_the_limit_is_named(gpu, monkeypatch):
     def slow(bench):
-        yield Measurement("never seen", "", 1.0, "s")
+        yield Timing("never seen", "", 1.0, "s")
         while True:  # no exception handler of what is measured may take the end of its time for a failure
             try:
                 time.sleep(0.01)
@@ -131,7 +131,7 @@ def test_what_would_go_beyond_the_limit_is_named(gpu, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
         yield
 
-    quick = [("first", 0, lambda bench: iter([Measurement("done", "", 1.0, "s")])), ("fails", 0, fails)]
+    quick = [("first", 0, lambda bench: iter([Timing("done", "", 1.0, "s")])), ("fails", 0, fails)]
     parts = [*quick, ("slow", 0, slow), ("long", 100, slow)]
     monkeypatch.setattr(gpu, "PARTS", parts)
     bench = gpu.Bench(torch.device("cpu"), preset("quick"), preset("paper"), 128, 1.0, rehearsal=False)
@@ -149,10 +149,10 @@ def test_what_would_go_beyond_the_limit_is_named(gpu, monkeypatch):
     "value, at_least, met", [(2, False, True), (2.1, False, False), (2.1, True, True), (1, True, False)]
 )
 def test_a_target_is_a_bound(value, at_least, met):
-    assert Measurement("", "", value, "", 2, at_least).met is met
+    assert Timing("", "", value, "", 2, at_least).met is met
 
 
 def test_what_is_not_a_number_meets_nothing():
     for at_least in (False, True):
-        assert Measurement("", "", float("nan"), "", 2, at_least).met is False
-    assert Measurement("", "", None, "", 2).met is None and Measurement("", "", 1.0, "").met is None
+        assert Timing("", "", float("nan"), "", 2, at_least).met is False
+    assert Timing("", "", None, "", 2).met is None and Timing("", "", 1.0, "").met is None

@@ -9,11 +9,11 @@ from .benchmarks import (
     GPU_LIMIT as GPU_LIMIT,
     TARGET_ACCURACY as TARGET_ACCURACY,
     CensoredTime as CensoredTime,
-    Measurement as Measurement,
-    measurement_table as measurement_table,
+    Timing as Timing,
     median_time as median_time,
     read_results as read_results,
     time_to as time_to,
+    timing_table as timing_table,
 )
 from .catalogue import (
     chapter_names as chapter_names,

@@ -176,7 +176,7 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Timing:
     """A row of the table of ``benchmarks/gpu.py``.
 
     Attributes
@@ -194,10 +194,10 @@ class Measurement:
 
     Examples
     --------
-    >>> row = Measurement("quick, one run", "bf16", 1.512, "s", target=2)
+    >>> row = Timing("quick, one run", "bf16", 1.512, "s", target=2)
     >>> row.measured, row.met
     ('1.512 s', True)
-    >>> Measurement("compiled", "", None, "", reason="there is no compiler").measured
+    >>> Timing("compiled", "", None, "", reason="there is no compiler").measured
     'not measured'
     """
 
@@ -226,25 +226,25 @@ class Measurement:
         return asdict(self) | {"met": self.met}
 
 
-def measurement_table(records: Sequence[dict[str, Any]]) -> pandas.DataFrame:
+def timing_table(records: Sequence[dict[str, Any]]) -> pandas.DataFrame:
     """Return rows of ``benchmarks/gpu.py``, as they are written, as a table of words.
 
     Parameters
     ----------
     records : sequence of dict
-        See :meth:`Measurement.to_record`.
+        See :meth:`Timing.to_record`.
 
     Examples
     --------
-    >>> row = Measurement("quick, one run", "bf16", 2.5, "s", target=2)
-    >>> measurement_table([row.to_record()]).iloc[0].tolist()
+    >>> row = Timing("quick, one run", "bf16", 2.5, "s", target=2)
+    >>> timing_table([row.to_record()]).iloc[0].tolist()
     ['quick, one run', 'bf16', '2.5 s', 'at most 2 s', 'no']
     """
     import pandas
 
     rows = []
     for record in records:
-        row = Measurement(**{name: value for name, value in record.items() if name != "met"})
+        row = Timing(**{name: value for name, value in record.items() if name != "met"})
         bound = "" if row.target is None else f"at {'least' if row.at_least else 'most'} {row.target:g} {row.unit}"
         met = {True: "yes", False: "no", None: ""}[row.met]
         rows.append([row.what, row.precision, row.measured, bound.strip(), met])
