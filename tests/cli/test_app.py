@@ -235,11 +235,12 @@ def test_an_impossible_precision_is_one_sentence_wherever_runs_are_trained(bumpl
 @pytest.mark.parametrize("words, compile", [([], None), (["--compile"], True), (["--no-compile"], False)])
 def test_train_and_record_pass_on_whether_to_compile(words, compile, bumplab, nothing_recorded, monkeypatch, done):
     given = []
-    replace_everywhere(
-        monkeypatch,
-        "bumplab.runs.store.load_or_train",
-        lambda *_, **options: (given.append(options["compile"]), done)[1],
-    )
+
+    def train(*_, **options):
+        given.append(options["compile"])
+        return done
+
+    replace_everywhere(monkeypatch, "bumplab.runs.store.load_or_train", train)
     replace_everywhere(
         monkeypatch, "bumplab.runs.recording.record_studies", lambda *values: given.append(values[-1]) or {}
     )
