@@ -91,6 +91,6 @@ def test_what_is_no_notebook_is_refused(text, tmp_path):
         read_cells(path)
 
 
-def test_the_chapters_of_this_book_are_in_its_folder_and_numbered():
+def test_the_chapters_of_this_book_are_in_its_folder_and_numbered_once():
     numbers = [path.stem[:2] for path in chapter_paths()]
-    assert numbers == sorted(set(numbers)) and {path.parent for path in chapter_paths()} == {book_folder()}
+    assert len(numbers) == len(set(numbers)) and {path.parent for path in chapter_paths()} == {book_folder()}

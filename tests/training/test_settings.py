@@ -118,7 +118,7 @@ def test_a_preset_is_frozen_and_hashable(name):
 
 
 def test_presets_are_different_runs():
-    assert len({preset(name).id for name in PRESETS}) == len(PRESETS) == 4
+    assert len({preset(name).id for name in PRESETS}) == len(PRESETS) == 6
 
 
 @every_preset
