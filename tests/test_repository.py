@@ -19,6 +19,9 @@ from packaging.version import Version
 
 import bumplab
 from book._tools import contents
+from bumplab.models.unet import UNet
+from bumplab.training.presets import PRESETS
+from bumplab.training.settings import preset
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = contents.find_chapters(ROOT)
@@ -343,3 +346,20 @@ def test_the_wheel_brings_the_chapters_and_recorded_runs_without_weights(tmp_pat
     assert not [name for name in names if "_static" in name or "_tools" in name or "/weights/" in name]
     needed = [Requirement(text) for text in re.findall(r"^Requires-Dist: (.*)$", metadata, flags=re.M)]
     assert {str(item) for item in needed if not item.marker} == {str(item) for item in requirements()}
+
+
+def test_the_page_of_running_describes_the_presets_as_they_are():
+    page = (ROOT / "book" / "running.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:6]] for line in page.splitlines() if line.startswith("| `")]
+    table = {row[0].strip("`"): row[1:] for row in rows if row[0].strip("`") in PRESETS}
+    assert list(table) == list(PRESETS)
+    for name, cells in table.items():
+        settings = preset(name)
+        size = f"{UNet(settings.model).size() / 1e6:.2f} M"
+        described = [
+            settings.diffusion.prediction_type,
+            str(settings.model.patch),
+            size,
+            f"{settings.training.steps:,}",
+        ]
+        assert cells == described, name
