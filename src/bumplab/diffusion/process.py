@@ -7,6 +7,7 @@ any number of steps.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -295,5 +296,4 @@ class Diffusion(FrozenConfig):
         >>> Diffusion(prediction_type="x0").sample(lambda x, t, mu: torch.zeros_like(x), mu, size=4, steps=3).norm()
         tensor(0.)
         """
-        *_, (images, _) = self.sample_trajectory(*args, **keywords)
-        return images
+        return deque(self.sample_trajectory(*args, **keywords), maxlen=1)[0][0]  # all of them may not fit into memory

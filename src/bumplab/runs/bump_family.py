@@ -106,10 +106,11 @@ class BumpRun(Run):
 
     def describe(self) -> str:
         """Return one line about the run."""
-        world = self.settings.world
+        world, process = self.settings.world, self.settings.diffusion
+        how = f"predicts {process.prediction_type}" if process.kind == "diffusion" else "regression"
         parts = ", ".join(f"{part} {shares['joint']:.3f}" for part, shares in self.accuracy.items())
         return (
-            f"{self.id}  {world.kind} {world.size}, predicts {self.settings.diffusion.prediction_type}, "
+            f"{self.id}  {world.kind} {world.size}, {how}, "
             f"seed {self.settings.seed}: accuracy {parts}; "
             f"{self.provenance['seconds']:.1f} s on {self.provenance['device']}"
         )
