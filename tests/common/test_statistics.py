@@ -58,8 +58,25 @@ def test_shares_of_variance_are_those_of_nested_least_squares():
 
 
 @pytest.mark.parametrize(
-    "values", [np.ones((2, 2, 2)), np.ones((2, 2)), np.full((2, 2, 1), np.nan), np.ones((0, 1, 1))]
+    "values",
+    [
+        np.ones((2, 2, 2)),
+        np.zeros((2, 2, 2)),
+        np.full((3, 3, 5), 0.1),  # their mean is not 0.1: it is rounded
+        np.full((3, 3, 5), 1 / 3),
+        np.full((3, 7, 5), -1e9 / 3),
+        np.ones((2, 2)),
+        np.full((2, 2, 1), np.nan),
+        np.ones((0, 1, 1)),
+    ],
+    ids=lambda values: f"{values.shape}, {values.min(initial=np.inf):.2g}",
 )
 def test_a_table_without_variance_is_refused(values):
     with pytest.raises(BumplabError, match="variance"):
         variance_shares(values)
+
+
+def test_a_small_variance_beside_a_large_mean_is_split():
+    values = 1.0 + 1e-9 * np.arange(8).reshape(2, 2, 2)
+    assert sum(variance_shares(values).values()) == pytest.approx(1)
+    assert variance_shares(values)["first"] == pytest.approx(variance_shares(np.arange(8.0).reshape(2, 2, 2))["first"])

@@ -175,7 +175,7 @@ def variance_shares(values: np.ndarray) -> dict[str, float]:
     Raises
     ------
     BumplabError
-        For another shape, a number that is not finite, or values that are all the same.
+        For another shape, a number that is not finite, or values that are all the same but for rounding.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def variance_shares(values: np.ndarray) -> dict[str, float]:
         raise BumplabError(f"An analysis of variance needs finite numbers (a, b, n), got shape {table.shape}.")
     centred = table - table.mean()
     total = (centred**2).sum()
-    if not total > 0:
+    if np.abs(centred).max() <= 1e-12 * np.abs(table).max():  # the mean of equal numbers is rounded
         raise BumplabError("All values are the same, so there is no variance to split.")
     cells = centred.mean(axis=2)
     first, second = cells.mean(axis=1, keepdims=True), cells.mean(axis=0, keepdims=True)
