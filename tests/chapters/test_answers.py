@@ -6,7 +6,7 @@ import pytest
 
 from bumplab.chapters.answers import FINDINGS, Answer, Finding, answer_findings
 from bumplab.chapters.claims import check_claim
-from bumplab.chapters.measurements import NETWORKS
+from bumplab.chapters.networks import NETWORKS
 from bumplab.chapters.scoreboard import Scoreboard
 from bumplab.common.errors import BumplabError
 
@@ -60,6 +60,12 @@ def test_what_was_not_measured_is_said():
 def test_only_the_headline_layer_answers():
     deep = answer(a={("quick", "attention2"): FAILS, ("quick", "up1"): HOLDS}, b={"quick": HOLDS})
     assert deep.verdict("quick") == "fails"
+
+
+def test_a_control_answers_nothing():
+    both = answer(a={"quick": [0.9], "paper, regression": FAILS}, b={"quick": HOLDS, "paper, regression": FAILS})
+    assert [both.verdict(name) for name in NETWORKS] == ["undecided", "not measured", "not measured"]
+    assert both.network == "quick"
 
 
 def every_claim(values=HOLDS):

@@ -10,10 +10,13 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from bumplab.chapters.claims import CLAIM_MIME, KINDS, Checker, Claim, check_claim
-from bumplab.chapters.measurements import NETWORKS, TARGETS, VERDICTS, Range, measure
+from bumplab.chapters.measurements import VERDICTS, measure
+from bumplab.chapters.networks import CONTROLS, NETWORKS, TARGETS, target_of
+from bumplab.chapters.ranges import Range
 from bumplab.chapters.scoreboard import COLUMNS, collect_claims
 from bumplab.common.errors import BumplabError
 from bumplab.training.presets import PRESETS
+from bumplab.training.settings import preset
 
 
 def claim(values, name="fig2.betti1", kind="paper", network="quick", **options):
@@ -208,7 +211,14 @@ def test_the_networks_are_presets_in_their_order():
         ({"laptop, eps": 3, "laptop": 5}, "laptop, eps"),  # nearer to the paper's network
         ({"laptop, v": 3, "laptop": 5}, "laptop, v"),
         ({"laptop, eps": 2, "laptop": 5}, "laptop"),
-        ({"quick": 5, "laptop, regression": 5}, "quick"),  # another experiment decides nothing
+        ({"quick": 5, "laptop, regression": 5}, "quick"),  # a control decides nothing
+        ({"laptop": 1, "paper, regression": 3}, "laptop"),
+        ({"quick": 2, "paper, pixels": 5}, "quick"),
+        ({"quick": 0, "laptop, regression": 5}, "quick"),  # not measured is no reason to take the control
+        ({"laptop, regression": 5, "quick, regression": 5}, "laptop, regression"),  # it is about them alone
+        ({"paper": 3, "paper, v": 3, "paper, x0": 5}, "paper"),  # its preset predicts eps
+        ({"smoke": 5, "quick": 1}, "quick"),
+        ({"smoke": 5}, "smoke"),
         ({"quick, v": 3}, "quick, v"),
     ],
 )
@@ -227,7 +237,46 @@ def test_the_headline_is_in_the_layer_that_is_named_first():
 
 
 def test_targets_are_ordered_towards_the_papers():
-    assert TARGETS[-1] == "eps"
+    assert TARGETS[-1] == "eps" == target_of("paper")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_network_predicts_what_the_settings_of_its_preset_say(name):
+    target = preset(name).diffusion.prediction_type
+    assert target_of(name) == target and target_of(name, "v") == "v" and target_of(name, CONTROLS[0]) is None
+    assert measure(name, "", [1], Range(0)).target == target
+
+
+def test_a_control_is_no_measurement_of_its_network():
+    made = claim({"laptop": [0.9], "paper, regression": [0.1] * 3}, at_least=0.5)
+    assert made.verdict == "undecided" and made.on("paper") is None and made.on("laptop").value == 0.9
+    assert made.missing == ("quick", "paper") and "paper, regression: 0.1 [0.1, 0.1] (3 seeds), fails" in str(made)
+    assert claim({"laptop, regression": [1] * 3}, at_least=0.5).missing == NETWORKS
+
+
+@pytest.mark.parametrize(
+    "given, label",
+    [
+        ("laptop-eps", "laptop, eps"),
+        ("laptop, eps", "laptop, eps"),
+        ("laptop, x0", "laptop"),
+        ("paper, eps", "paper"),
+        ("quick, v", "quick, v"),
+        ("laptop, regression", "laptop, regression"),
+    ],
+)
+def test_one_place_has_one_label(given, label):
+    assert claim({given: [1]}, at_least=0, where={given: "here"}).headline.label == label
+    assert claim({given: [1]}, at_least=0, where={label: "here"}).headline.where == "here"
+    assert claim({label: [1]}, at_least=0, where={given: "here"}).headline.where == "here"
+    with pytest.raises(BumplabError, match=rf"^Claim fig2.betti1: name {label}, up1 once, got it twice\.$"):
+        claim({(given, "up1"): [1], label: [1]}, at_least=0, layer="up1")
+
+
+def test_what_there_is_to_say_of_runs_may_be_shared_with_claims_on_other_networks():
+    where = {"quick": "400 steps", "quick, v": "4,000 steps", "laptop-v": "2,000 steps"}
+    made = claim({"quick": [1], "laptop": [1]}, at_least=0, where=where)
+    assert [one.where for one in made.measurements] == ["400 steps", ""]
 
 
 def test_a_network_without_values_is_named():
@@ -272,6 +321,34 @@ def test_a_claim_prints_its_verdict_and_everything_behind_it():
         ([1, 2], {"at_least": 0, "limits": (0, 1)}, "a value cannot be below 0 or above 1, got"),
         ([0, 0.5], {"at_least": 0, "yes_no": True}, "each value answers yes or no, so it is 1 or 0, got"),
         ({"large": [1]}, {"at_least": 0}, "there is no network 'large': use one of quick, laptop, paper"),
+        (
+            {"laptop, esp": [1]},
+            {"at_least": 0},
+            "there is no network 'laptop, esp': .*, a comma and one of x0, v",
+        ),
+        ({"laptop-eps, regression": [1]}, {"at_least": 0}, "there is no network 'laptop-eps, regression'"),
+        ({"laptop-esp": [1]}, {"at_least": 0}, "there is no network 'laptop-esp'"),
+        ({"laptop, ": [1]}, {"at_least": 0}, "there is no network 'laptop, '"),
+        ({"": [1]}, {"at_least": 0}, "there is no network ''"),
+        ({3: [1]}, {"at_least": 0}, "name a network, or a network and a layer, not 3"),
+        ({("quick", "a", "b"): [1]}, {"at_least": 0}, "name a network, or a network and a layer, not \\('quick'"),
+        ({("quick", 4): [1]}, {"at_least": 0}, "name a network, or a network and a layer, not \\('quick', 4"),
+        ({"laptop-eps": [1], "laptop, eps": [2]}, {"at_least": 0}, "name laptop, eps once, got it twice"),
+        ({"quick": [1], ("quick", ""): [2]}, {"at_least": 0}, "name quick once, got it twice"),
+        ([1], {"at_least": 0, "where": {"qiuck": "on a CPU"}}, "there is no network 'qiuck'"),
+        (
+            [1],
+            {"at_least": 0, "where": {"laptop-v": "a", "laptop, v": "b"}},
+            "say one thing of the runs on each",
+        ),
+        ([1], {"at_least": 0, "where": 3}, "say of the runs a text, or one for each network, not 3"),
+        (np.ones((5, 4)), {"at_least": 0}, "give one number for each seed, got array"),
+        (["x"], {"at_least": 0}, "give one number for each seed, got \\['x'\\]"),
+        ([[1, 2], [3]], {"at_least": 0}, "give one number for each seed, got \\[\\[1, 2\\], \\[3\\]\\]"),
+        ([10**400], {"at_least": 0}, "give one number for each seed, got"),
+        ([1], {"at_least": 0.8, "at_most": 0.2}, "no value is at least 0.8 and at most 0.2"),
+        ([1], {"at_least": "x"}, "what you ask for is a number, got 'x'"),
+        ([1], {"at_most": float("nan")}, "what you ask for is a number, got nan"),
         ({}, {"at_least": 0}, "name at least one network"),
         ([1], {"at_least": 0, "kind": "rumour"}, "its kind is one of paper, own, mathematics, not 'rumour'"),
     ],
@@ -339,6 +416,26 @@ def test_a_folder_without_claims_gives_none(tmp_path):
     notebook(tmp_path / "01-worlds.ipynb")
     board = collect_claims(tmp_path)
     assert board.rows == [] and board.tally() == "none" and board.to_csv().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.pop("measurements"),
+        lambda record: record.update(preset="quick"),
+        lambda record: record["measurements"][0].pop("seeds"),
+        lambda record: record.update(measurements=3),
+    ],
+)
+def test_a_chapter_with_claims_of_another_version_is_named(tmp_path, change):
+    path = tmp_path / "01-worlds.ipynb"
+    notebook(path, claim(1.0, at_least=0))
+    content = json.loads(path.read_text())
+    change(content["cells"][1]["outputs"][1]["data"][CLAIM_MIME])
+    path.write_text(json.dumps(content))
+    words = r"^01-worlds\.ipynb: a claim was written by another version of bumplab: run the chapter again\.$"
+    with pytest.raises(BumplabError, match=words):
+        collect_claims(tmp_path)
 
 
 def test_two_claims_of_one_name_are_refused(tmp_path):

@@ -54,14 +54,22 @@ from .claims import (
 from .execution import ChapterFailed as ChapterFailed, rerun as rerun
 from .measurements import (
     FEWEST_SEEDS as FEWEST_SEEDS,
-    NETWORKS as NETWORKS,
-    TARGETS as TARGETS,
     VERDICTS as VERDICTS,
     Measurement as Measurement,
-    Range as Range,
     join_words as join_words,
     measure as measure,
 )
+from .networks import (
+    CONTROLS as CONTROLS,
+    NETWORKS as NETWORKS,
+    TARGETS as TARGETS,
+    TRIAL as TRIAL,
+    normalise_label as normalise_label,
+    normalise_place as normalise_place,
+    normalise_remarks as normalise_remarks,
+    target_of as target_of,
+)
+from .ranges import Range as Range
 from .scoreboard import (
     COLUMNS as COLUMNS,
     VERDICT_COLOURS as VERDICT_COLOURS,

@@ -10,7 +10,8 @@ from typing import Any
 
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import Claim
-from bumplab.chapters.measurements import FEWEST_SEEDS, NETWORKS, Measurement, join_words
+from bumplab.chapters.measurements import FEWEST_SEEDS, Measurement, join_words
+from bumplab.chapters.networks import NETWORKS
 from bumplab.chapters.scoreboard import Scoreboard
 from bumplab.models.unet import UNet
 from bumplab.training.settings import preset

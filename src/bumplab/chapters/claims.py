@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bumplab.chapters.claim_pages import claim_page, claim_text
-from bumplab.chapters.measurements import NETWORKS, Measurement, Range, measure
+from bumplab.chapters.measurements import Measurement, measure
+from bumplab.chapters.networks import NETWORKS, normalise_place, normalise_remarks
+from bumplab.chapters.ranges import Range
 from bumplab.common.errors import BumplabError, quote
 
 #: Under which a claim lies, as data, in the output of a notebook.
@@ -77,14 +79,14 @@ class Claim:
     def headline(self) -> Measurement:
         """The measurement in the first layer named on the network nearest to the paper's with at least three seeds.
 
-        Without three seeds anywhere, on the nearest with data. Variants that are another experiment than a target,
-        such as ``"laptop, regression"``, come last.
+        Without three seeds anywhere, on the nearest with data. A control, such as ``"laptop, regression"``, only
+        where the claim is about nothing else.
         """
         return max(self._readings(), key=lambda one: one.rank)
 
     def on(self, network: str) -> Measurement | None:
-        """Return what was measured on a network, in the first layer named; None for nothing."""
-        there = [one for one in self._readings() if one.network == network and one.seeds]
+        """Return what was measured on a network, in the first layer named; None for nothing, or controls alone."""
+        there = [one for one in self._readings() if one.network == network and one.target and one.seeds]
         return max(there, key=lambda one: one.rank, default=None)
 
     def _readings(self) -> list[Measurement]:
@@ -97,8 +99,8 @@ class Claim:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The networks that this claim was not measured on; none where it is about no network."""
-        there = {one.network for one in self.measurements if one.seeds}
+        """The networks that this claim was not measured on, but for controls; none where it is about no network."""
+        there = {one.network for one in self.measurements if one.target and one.seeds}
         return () if self.kind == "mathematics" else tuple(name for name in NETWORKS if name not in there)
 
     def prediction(self) -> str:
@@ -120,9 +122,12 @@ class Claim:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Claim:
-        """Return the claim of which :meth:`to_record` gave the data."""
-        fields = {key: value for key, value in record.items() if key not in ("verdict", "headline")}
-        return cls(**{**fields, "measurements": tuple(map(Measurement.from_record, record["measurements"]))})
+        """Return the claim of which :meth:`to_record` gave the data; an error says that it is of another version."""
+        try:
+            fields = {key: value for key, value in record.items() if key not in ("verdict", "headline")}
+            return cls(**{**fields, "measurements": tuple(map(Measurement.from_record, record["measurements"]))})
+        except (AttributeError, KeyError, TypeError):
+            raise BumplabError("a claim was written by another version of bumplab: run the chapter again.") from None
 
     def __str__(self) -> str:
         return claim_text(self)
@@ -166,7 +171,8 @@ def check_claim(
         Where in the network, and in which reading: ``"attention2 (layer 4)"``. Of several, the one named first is the
         headline.
     where : str or mapping of str
-        What else there is to say of the runs, such as the device; by network where that differs.
+        What else there is to say of the runs, such as the device; by network where that differs, also by some that
+        this claim was not measured on.
     at_least, at_most : float, optional
         What we ask for; at least one of the two.
     limits : (float or None, float or None)
@@ -186,8 +192,9 @@ def check_claim(
     Raises
     ------
     BumplabError
-        If nothing is asked for, there is no such kind or network, some values are finite and others are not, a value is
-        beyond `limits` or neither 0 nor 1 where it should be, or the tolerance is negative.
+        If nothing is asked for, or what no value can be; there is no such kind or network, or one is named twice; the
+        values are not one number for each seed, some are finite and others are not, one is beyond `limits` or neither
+        0 nor 1 where it should be; or the tolerance is negative.
 
     Examples
     --------
@@ -204,26 +211,26 @@ def check_claim(
     if not tolerance >= 0:
         raise BumplabError(f"Claim {name}: a tolerance is at least 0, got {quote(tolerance)}.")
     by_place = values if isinstance(values, Mapping) else {network: values}
-    measurements = []
-    for place, numbers in by_place.items():
-        label, depth = place if isinstance(place, tuple) else (place, layer)
-        if (label is None) != (kind == "mathematics"):
-            raise BumplabError(
-                f"Claim {name}: say on which network it was measured; only one of kind mathematics has none."
-            )
-        try:
-            one = measure(
-                label, depth, numbers, Range(at_least, at_most), limits, yes_no, digits, tolerance, bool(confounded),
-                where if isinstance(where, str) else where.get(label or "", ""),
+    measurements: dict[tuple[str | None, str], Measurement] = {}
+    try:
+        request = Range(at_least, at_most)
+        remarks = {} if isinstance(where, str) else normalise_remarks(where)
+        for place, numbers in by_place.items():
+            label, depth = normalise_place(place, layer)
+            if (label is None) != (kind == "mathematics"):
+                raise BumplabError("say on which network it was measured; only one of kind mathematics has none.")
+            if (label, depth) in measurements:
+                raise BumplabError(f"name {', '.join(filter(None, [label, depth]))} once, got it twice.")
+            measurements[label, depth] = measure(
+                label, depth, numbers, request, limits, yes_no, digits, tolerance, bool(confounded),
+                where if isinstance(where, str) else remarks.get(label, ""),
             )  # fmt: skip
-        except BumplabError as error:
-            raise BumplabError(f"Claim {name}: {error}") from None
-        measurements.append(one)
+    except BumplabError as error:
+        raise BumplabError(f"Claim {name}: {error}") from None
     if not measurements:
         raise BumplabError(f"Claim {name}: name at least one network; an empty list says that it was not measured.")
-    return Claim(
-        name, kind, source, statement, at_least, at_most, tuple(measurements), note, confounded, tolerance
-    )  # fmt: skip
+    readings = tuple(measurements.values())
+    return Claim(name, kind, source, statement, at_least, at_most, readings, note, confounded, tolerance)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bumplab.chapters.networks import NETWORKS, TARGETS, normalise_label, target_of
+from bumplab.chapters.ranges import Range
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.statistics import t_interval, wilson_interval
-from bumplab.training.presets import PRESETS
 
-#: The networks of the book, from the smallest to the paper's: the columns of the scoreboard.
-NETWORKS = ("quick", "laptop", "paper")
-#: What a network may predict, the paper's target last.
-TARGETS = ("x0", "v", "eps")
 #: What can become of a claim, see :class:`Measurement`.
 VERDICTS = ("holds", "undecided", "fails", "confounded")
 #: Fewer seeds than this decide nothing.
@@ -35,49 +32,6 @@ def join_words(words: Sequence[str], last: str = "and") -> str:
 
 
 @dataclass(frozen=True)
-class Range:
-    """What we ask of a value: at least, at most, or between.
-
-    Examples
-    --------
-    >>> print(Range(3, 5), "or", Range(None, 0.25))
-    between 3 and 5 or at most 0.25
-    >>> Range(3, 5).judge(2.5, 3.5), Range(3, 5).judge(3, 5), Range(3, 5).judge(5.1, 6)
-    ('undecided', 'holds', 'fails')
-    """
-
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def __str__(self) -> str:
-        if self.at_least is not None and self.at_most is not None:
-            return f"between {self.at_least:g} and {self.at_most:g}"
-        return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
-
-    def judge(self, low: float, high: float, tolerance: float = 0.0) -> str:
-        """Return what an interval says of this range.
-
-        Parameters
-        ----------
-        low, high : float
-            The ends of the interval.
-        tolerance : float
-            How far both may move, at least 0: a verdict that such a move could change is undecided.
-
-        Returns
-        -------
-        {"holds", "fails", "undecided"}
-            The whole interval is in the range; all of it is outside; or a part of it is.
-        """
-        least = -np.inf if self.at_least is None else self.at_least
-        most = np.inf if self.at_most is None else self.at_most
-        slack = 1.000001 * tolerance  # a number at the tolerance is within it, however the sum is rounded
-        if high < least - slack or low > most + slack:
-            return "fails"
-        return "holds" if least + slack <= low and high <= most - slack else "undecided"
-
-
-@dataclass(frozen=True)
 class Measurement:
     """What was measured on one network, in one layer.
 
@@ -86,7 +40,7 @@ class Measurement:
     network : str or None
         The preset: ``"quick"``, ``"laptop"``, ``"paper"``; None where no network was trained.
     variant : str
-        What differs from the preset: what the network predicts, ``"eps"``, or another experiment, ``"regression"``.
+        What differs from the preset: what the network predicts, ``"eps"``, or a control, ``"regression"``.
     layer : str
         Where in the network, and in which reading; empty where no layer is looked at.
     values : tuple of float
@@ -129,11 +83,16 @@ class Measurement:
         return ", ".join(filter(None, [self.network, self.variant])) or "no training"
 
     @property
-    def rank(self) -> tuple[int, int, int]:
+    def target(self) -> str | None:
+        """What the network predicts; None for a control, and where no network was trained."""
+        return target_of(self.network, self.variant) if self.network else None
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, int, int]:
         """How much the verdict of a claim should rest on this: the highest makes the headline."""
-        target = TARGETS.index(self.variant or TARGETS[0]) if self.variant in ("", *TARGETS) else -1
-        evidence = 2 if self.seeds >= FEWEST_SEEDS and target >= 0 else bool(self.seeds)
-        return evidence, NETWORKS.index(self.network) if self.network in NETWORKS else -1, target
+        network = NETWORKS.index(self.network) if self.network in NETWORKS else -1
+        target = TARGETS.index(self.target) if self.target else -1
+        return min(network, target) >= 0, self.seeds > 0, self.seeds >= FEWEST_SEEDS, network, target
 
     def words(self) -> str:
         """Return the value with its interval and the number of seeds, or ``"not measured"``."""
@@ -173,7 +132,7 @@ def measure(
     Parameters
     ----------
     label : str or None
-        Network and variant, ``"laptop, eps"``, or the name of a preset, ``"laptop-eps"``.
+        See :func:`~bumplab.chapters.networks.normalise_label`; None where no network was trained.
     layer, where
         See :class:`Measurement`.
     values : array_like, (n,)
@@ -186,7 +145,7 @@ def measure(
     Raises
     ------
     BumplabError
-        If there is no such network, or a value is not one.
+        If there is no such network, or the values are not one possible number for each seed.
 
     Examples
     --------
@@ -196,10 +155,8 @@ def measure(
     >>> one.label, one.verdict
     ('laptop, eps', 'undecided')
     """
-    network, _, variant = (label or "").partition("-" if label in PRESETS else ", ")
-    if label is not None and network not in PRESETS:
-        raise BumplabError(f"there is no network {quote(network)}: use one of {', '.join(NETWORKS)}.")
-    data = np.atleast_1d(np.asarray(values, dtype=float))
+    network, _, variant = ("" if label is None else normalise_label(label)).partition(", ")
+    data = _numbers(values)
     data = data[np.isfinite(data)] if not np.isfinite(data).any() else data
     if not np.isfinite(data).all():
         raise BumplabError(f"leave out values that are not finite and say so, got {quote(values)}.")
@@ -221,6 +178,17 @@ def measure(
     verdict = request.judge(low, high, tolerance) if data.size >= FEWEST_SEEDS else "undecided"
     verdict = "confounded" if confounded and verdict == "holds" else verdict
     return replace(one, low=low, high=high, interval=method, verdict=verdict)
+
+
+def _numbers(values: ArrayLike) -> np.ndarray:
+    """Return values as an array (n,)."""
+    try:
+        data = np.atleast_1d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError, OverflowError):
+        data = None
+    if data is None or data.ndim > 1:
+        raise BumplabError(f"give one number for each seed, got {quote(values)}.")
+    return data
 
 
 def _round(value: float, digits: int) -> float:

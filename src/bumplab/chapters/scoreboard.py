@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 
 from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import CLAIM_MIME, KINDS, Claim
-from bumplab.chapters.measurements import NETWORKS, VERDICTS, Measurement
+from bumplab.chapters.measurements import VERDICTS, Measurement
+from bumplab.chapters.networks import NETWORKS
 from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
 
@@ -118,10 +120,10 @@ def collect_claims(book: Path) -> Scoreboard:
     Raises
     ------
     BumplabError
-        If two claims have the same name, or a chapter is no notebook.
+        If two claims have the same name, a chapter is no notebook, or another version of bumplab wrote its claims.
     """
     rows = [
-        (path.stem, Claim.from_record(output["data"][CLAIM_MIME]))
+        (path.stem, _read_claim(path, output["data"][CLAIM_MIME]))
         for path in chapter_paths(book)
         for cell in read_cells(path)
         for output in cell.get("outputs", ())
@@ -132,6 +134,13 @@ def collect_claims(book: Path) -> Scoreboard:
     if twice:
         raise BumplabError(f"Claims need unique names; {', '.join(sorted(twice))} occurs twice.")
     return Scoreboard(rows)
+
+
+def _read_claim(path: Path, record: Any) -> Claim:
+    try:
+        return Claim.from_record(record)
+    except BumplabError as error:
+        raise BumplabError(f"{path.name}: {error}") from None
 
 
 def plot_claims(rows: Sequence[tuple[str, Claim]], title: str) -> None:
