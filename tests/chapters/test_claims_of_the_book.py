@@ -1,6 +1,7 @@
 """The claims that the book prints keep what its verdicts promise."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from scipy import stats
 
 import bumplab
 from bumplab.chapters.answers import FINDINGS
-from bumplab.chapters.measurements import NETWORKS
+from bumplab.chapters.measurements import measure
+from bumplab.chapters.networks import NETWORKS
+from bumplab.chapters.ranges import Range
 from bumplab.chapters.scoreboard import collect_claims
 
 BOOK = Path(bumplab.__file__).resolve().parents[2] / "book"
@@ -52,6 +55,11 @@ GEOMETRY = (
 )
 
 
+def _possible(claim):
+    """Return what a value of a claim can be, the lowest and the highest."""
+    return next(ends for pattern, ends in POSSIBLE.items() if re.fullmatch(pattern, claim.name))
+
+
 @every_claim
 def test_a_claim_has_one_possible_range(claim):
     assert sum(bool(re.fullmatch(pattern, claim.name)) for pattern in POSSIBLE) == 1
@@ -59,7 +67,7 @@ def test_a_claim_has_one_possible_range(claim):
 
 @every_measurement
 def test_no_interval_leaves_what_is_possible(claim, one):
-    low, high = next(ends for pattern, ends in POSSIBLE.items() if re.fullmatch(pattern, claim.name))
+    low, high = _possible(claim)
     numbers = [number for number in (*one.values, one.value, one.low, one.high) if number is not None]
     assert all(low <= number <= high for number in numbers)
 
@@ -84,6 +92,17 @@ def _unit(numbers):
     return 10.0 ** -max(len(f"{number:g}".partition(".")[2]) for number in numbers)
 
 
+def _is_students(one, possible):
+    """Return whether an interval is Student's, cut at those ends of the possible that it names."""
+    half = stats.t.ppf(0.975, one.seeds - 1) * stats.sem(one.values)
+    units = [_unit(numbers) for numbers in ((one.value, one.low, one.high), one.values)]  # all are rounded
+    slack = (units[0] + units[1] * (1 + stats.t.ppf(0.975, one.seeds - 1))) / 2 + 1e-9
+    named = {float(end) for end in re.findall(r"-?[\d.]+", one.interval)}
+    least, most = (end if end in named else np.inf * sign for sign, end in zip((-1, 1), possible, strict=True))
+    exact = np.clip([np.mean(one.values) - half, np.mean(one.values) + half], least, most)
+    return named <= set(possible) and (one.low, one.high) == pytest.approx(tuple(exact), abs=slack)
+
+
 @every_measurement
 def test_an_interval_is_that_of_its_values(claim, one):
     if one.low is None:
@@ -92,14 +111,14 @@ def test_an_interval_is_that_of_its_values(claim, one):
         ends = stats.binomtest(int(sum(one.values)), one.seeds).proportion_ci(method="wilson")
         assert (one.low, one.high) == pytest.approx((ends.low, ends.high), abs=0.006)
         return
-    assert one.interval.startswith("Student")
-    half = stats.t.ppf(0.975, one.seeds - 1) * stats.sem(one.values)
-    units = [_unit(numbers) for numbers in ((one.value, one.low, one.high), one.values)]  # all are rounded
-    slack = (units[0] + units[1] * (1 + stats.t.ppf(0.975, one.seeds - 1))) / 2 + 1e-9
-    ends = np.array([np.mean(one.values) - half, np.mean(one.values) + half])
-    cut = [float(end) for end in re.findall(r"-?\d+", one.interval)]
-    for end, exact in zip((one.low, one.high), ends, strict=True):
-        assert end in cut or end == pytest.approx(exact, abs=slack)
+    assert one.interval.startswith("Student") and _is_students(one, _possible(claim))
+
+
+def test_an_end_at_the_possible_is_students_only_where_he_goes_beyond():
+    one = measure("quick", "", [0.5, 0.55, 0.6], Range(0), limits=(0, 1))
+    assert _is_students(one, (0, 1)) and not _is_students(one, (-1, 1))  # it names an end that is none
+    assert not _is_students(replace(one, low=0.0), (0, 1)) and not _is_students(replace(one, high=1.0), (0, 1))
+    assert _is_students(measure("quick", "", [0.1, 0.9, 1.0], Range(0), limits=(0, 1)), (0, 1))
 
 
 @every_claim
