@@ -250,6 +250,20 @@ def test_a_sweep_reports_a_failed_member(tmp_path, monkeypatch):
     assert table["status"].tolist() == ["failed", "trained", "trained"] and table["error"][0] == "Out of luck."
 
 
+def test_an_ensemble_that_fails_as_a_whole_does_not_stop_a_sweep_and_ctrl_c_says_so(tmp_path, monkeypatch):
+    replace_everywhere(monkeypatch, "bumplab.training.ensembles.is_worthwhile", lambda device: True)
+
+    def fail(*_):
+        raise errors.pop()
+
+    errors = [KeyboardInterrupt(), RuntimeError("CUDA error")]
+    replace_everywhere(monkeypatch, "bumplab.runs.ensembles.load_or_train_ensemble", fail)
+    table = sweep([*THREE, THREE[0].replace(model={"depth": 2})], tmp_path, jobs=1)
+    assert table["status"].tolist() == ["failed"] * 3 + ["trained"] and table["error"][0] == "RuntimeError: CUDA error"
+    with pytest.raises(Interrupted, match="the same call goes on"):
+        sweep(THREE, tmp_path, jobs=1)
+
+
 def test_the_forecast_times_an_ensemble():
     assert 0 < estimate_ensembles([THREE], "cpu", "fp32") < 60
 

@@ -146,6 +146,58 @@ def test_a_member_that_fails_is_reported_and_not_tried_again(tmp_path, monkeypat
     assert FileStore(tmp_path / "store").ids() == sorted(each.id for each in (OTHER, TWO, THREE))
 
 
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (RuntimeError("CUDA error"), "RuntimeError: CUDA error"),
+        (BumplabError("The disk is full."), "The disk is full."),
+    ],
+)
+def test_an_ensemble_that_fails_as_a_whole_does_not_stop_the_others(tmp_path, monkeypatch, error, message):
+    store = tmp_path / "store"
+
+    def fail(group, *_, **options):
+        load_or_train(ONE, store=store, device="cpu", progress=False)  # stored before the others failed
+        raise error
+
+    replace_everywhere(monkeypatch, "bumplab.runs.ensembles.load_or_train_ensemble", fail)
+    outcomes = train_lacking(STUDIES, store, jobs=1, device="cpu")
+    failed = {"status": "failed", "error": message}
+    assert outcomes == {
+        OTHER.id: {"status": "trained"}, ONE.id: {"status": "trained"}, TWO.id: failed, THREE.id: failed
+    }  # fmt: skip
+    done = run_campaign(STUDIES, tmp_path / "out", None, 1, "cpu")
+    assert done.runs == [OTHER.id, ONE.id] and done.outcomes[TWO.id] == failed
+
+
+def interrupt(*_, **options):
+    raise KeyboardInterrupt
+
+
+def evaluation_interrupt(self, states, most):
+    return interrupt() if states[0].step == 6 else [{} for _ in states]
+
+
+@pytest.mark.parametrize(
+    "place, substitute",
+    [
+        ("bumplab.runs.ensembles.load_or_train_ensemble", interrupt),
+        ("bumplab.training.compilation.make_step", interrupt),
+        ("bumplab.training.ensembles.Ensemble.evaluate", evaluation_interrupt),
+    ],
+    ids=["before", "compiling", "after"],
+)
+def test_ctrl_c_packs_what_there_is_wherever_it_strikes(tmp_path, monkeypatch, place, substitute):
+    load_or_train(OTHER, device="cpu", progress=False)
+    if "Ensemble." in place:
+        monkeypatch.setattr(place, substitute)
+    else:
+        replace_everywhere(monkeypatch, place, substitute)
+    told = r"Stopped; the same call goes on from there\. 1 runs and 0 checkpoints are packed in"
+    with pytest.raises(Interrupted, match=told):
+        run_campaign(STUDIES, tmp_path / "out", None, 1, "cpu")
+
+
 def test_large_networks_and_several_processes_train_alone():
     small, large = ([preset(name, seed=seed) for seed in range(2)] for name in ("laptop", "paper"))
     assert plan_ensembles([*small, *large], 1, "cpu") == [small] and MAX_PARAMETERS < 17e6

@@ -56,7 +56,9 @@ from .executor import (
     Outcome as Outcome,
     Work as Work,
     dask_client as dask_client,
+    failure as failure,
     num_workers as num_workers,
+    report_interrupts as report_interrupts,
     run_tasks as run_tasks,
 )
 from .families import (

@@ -149,6 +149,42 @@ def run_tasks(
     return outcomes
 
 
+@contextmanager
+def report_interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise :class:`~bumplab.training.state.Interrupted` also where nothing catches it between two steps.
+
+    Examples
+    --------
+    >>> try:
+    ...     with report_interrupts():
+    ...         raise KeyboardInterrupt
+    ... except Interrupted as error:
+    ...     print(error)
+    Stopped; the same call goes on from there.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted("Stopped; the same call goes on from there.") from None
+
+
+def failure(error: Exception) -> Outcome:
+    """Return the outcome of a cell that an error has ended.
+
+    Examples
+    --------
+    >>> failure(ValueError("no such bump"))
+    {'status': 'failed', 'error': 'ValueError: no such bump'}
+    """
+    if isinstance(error, BumplabError):
+        return _failed(str(error))
+    if isinstance(error, MemoryError):
+        return _failed("There is not enough memory here; use smaller settings or fewer jobs.")
+    return _failed(f"{type(error).__name__}: {error}")
+
+
 def _attempt(work: Work, cell: Any, threads: int | None) -> Outcome:
     """Do one cell; an error becomes its outcome."""
     if threads:
@@ -157,12 +193,8 @@ def _attempt(work: Work, cell: Any, threads: int | None) -> Outcome:
         return work(cell)
     except KeyboardInterrupt:  # Interrupted is a BumplabError, too
         raise
-    except BumplabError as error:
-        return _failed(str(error))
-    except MemoryError:
-        return _failed("There is not enough memory here; use smaller settings or fewer jobs.")
     except Exception as error:
-        return _failed(f"{type(error).__name__}: {error}")
+        return failure(error)
 
 
 def _failed(error: str) -> Outcome:

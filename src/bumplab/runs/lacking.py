@@ -11,7 +11,7 @@ from filelock import Timeout
 
 from bumplab.runs.deadlines import Deadline
 from bumplab.runs.ensembles import load_or_train_ensemble, plan_ensembles
-from bumplab.runs.executor import Outcome, num_workers, run_tasks
+from bumplab.runs.executor import Outcome, failure, num_workers, report_interrupts, run_tasks
 from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.run import Run
@@ -79,12 +79,13 @@ def train_lacking(
         deadline=deadline, compile=compile,
     )  # fmt: skip
     outcomes = dict(known)
-    for group in [] if retrain else _plan(cells, outcomes, store, workers, device):
-        names = list(cells)
-        ahead = {id: cells[id] for id in names[: names.index(group[0].id)] if id not in outcomes}
-        outcomes = run_tasks(work, ahead, outcomes, workers, unit="run") if ahead else outcomes
-        outcomes |= _train_together(group, cells, store, device, precision, deadline, compile)
-    return run_tasks(work, cells, outcomes, workers, unit="run")
+    with report_interrupts():
+        for group in [] if retrain else _plan(cells, outcomes, store, workers, device):
+            names = list(cells)
+            ahead = {id: cells[id] for id in names[: names.index(group[0].id)] if id not in outcomes}
+            outcomes = run_tasks(work, ahead, outcomes, workers, unit="run") if ahead else outcomes
+            outcomes |= _train_together(group, cells, store, device, precision, deadline, compile)
+        return run_tasks(work, cells, outcomes, workers, unit="run")
 
 
 def _plan(
@@ -105,7 +106,10 @@ def _train_together(
     group: Sequence[Settings], cells: Mapping[str, tuple[Settings, str]], store: Path, device: str, precision: str,
     deadline: Deadline | None, compile: bool | None,
 ) -> dict[str, Outcome]:  # fmt: skip
-    """Train an ensemble; what it has left alone, or had no time to begin, is missing from the outcomes."""
+    """Train an ensemble; what it has left alone, or had no time to begin, is missing from the outcomes.
+
+    An error ends the members that are not stored by then, and no other run.
+    """
     if deadline and not deadline.allows(group[0], len(group)):
         return {}
     keep = {each.id: cells[each.id][1] for each in group}
@@ -119,9 +123,12 @@ def _train_together(
     except Interrupted:
         if not deadline or not deadline.stopped:
             raise
-        trained = {each.id for each in group if _get(store, each, keep[each.id])}
+        trained = _trained(group, keep, store)
         stopped = {id for id in keep.keys() - trained if has_begun(FileStore(store), id)}
         return {id: {"status": "trained" if id in trained else "stopped"} for id in keep if id in trained | stopped}
+    except Exception as error:
+        trained = _trained(group, keep, store)
+        return {id: {"status": "trained"} if id in trained else failure(error) for id in keep}
     members = [run.provenance["members"] for run in found.values() if isinstance(run, Run)]
     if deadline and members:
         deadline.note_end(group[0], max(members))
@@ -129,6 +136,10 @@ def _train_together(
         id: {"status": "trained"} if isinstance(run, Run) else {"status": "failed", "error": str(run)}
         for id, run in found.items()
     }
+
+
+def _trained(group: Sequence[Settings], keep: Mapping[str, str], store: Path) -> set[str]:
+    return {each.id for each in group if _get(store, each, keep[each.id])}
 
 
 def has_begun(store: FileStore, id: str) -> bool:

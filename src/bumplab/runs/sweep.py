@@ -16,7 +16,7 @@ from bumplab.common.files import check_writable
 from bumplab.common.parsing import flatten
 from bumplab.runs.ensembles import load_or_train_ensemble, plan_ensembles
 from bumplab.runs.estimate import estimate_ensembles, estimate_seconds, format_estimate
-from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
+from bumplab.runs.executor import Outcome, dask_client, failure, num_workers, report_interrupts, run_tasks
 from bumplab.runs.file_store import FileStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
@@ -98,8 +98,9 @@ def sweep_settings(
         groups = [] if client else plan_ensembles(_missing(wanted, known), jobs, device)
         if progress:
             print(_forecast(wanted, known, jobs, groups, *here))
-        for group in groups:
-            known |= _train_together(group, store, device, precision, progress, parts)
+        with report_interrupts():
+            for group in groups:
+                known |= _train_together(group, store, device, precision, progress, parts)
         work = partial(_train, store=store, device=device, precision=precision, regions=parts)
         outcomes = run_tasks(work, wanted, known, jobs, client, progress, "run")
     rows = [{"id": name, **_columns(wanted[name]), **outcomes[name]} for name in wanted]
@@ -174,10 +175,15 @@ def _train(settings: Settings, store: Path, device: str, precision: str, regions
 def _train_together(
     group: Sequence[Settings], store: Path, device: str, precision: str, progress: bool, regions: Regions
 ) -> dict[str, Outcome]:
-    """Train an ensemble; runs that it left alone are missing from the outcomes."""
+    """Train an ensemble; runs that it left alone are missing from the outcomes. An error ends all of its members."""
     if progress:
         print(f"{len(group)} runs as one:")
-    found = load_or_train_ensemble(group, store, device, precision, progress)
+    try:
+        found = load_or_train_ensemble(group, store, device, precision, progress)
+    except KeyboardInterrupt:  # Interrupted is a BumplabError, too
+        raise
+    except Exception as error:
+        return {each.id: failure(error) for each in group}
     return {
         name: _outcome(run, "trained", regions) if isinstance(run, Run) else {"status": "failed", "error": str(run)}
         for name, run in found.items()
