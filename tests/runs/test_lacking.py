@@ -17,6 +17,7 @@ from bumplab.training.checkpoints import find_checkpoints
 from bumplab.training.compilation import COMPILE_SECONDS
 from bumplab.training.settings import preset
 from bumplab.training.state import Interrupted
+from bumplab.training.stopping import stop_when
 from patching import replace_everywhere
 
 TRAINING = {"steps": 6, "snapshots": (0, 3), "evaluate_every": 3}
@@ -204,9 +205,17 @@ def test_large_networks_and_several_processes_train_alone():
     assert plan_ensembles(small, 2, "cpu") == []
 
 
-@pytest.mark.parametrize("compile, seconds, expected", [(None, 300, False), (None, 500, None), (True, 300, True)])
-def test_nothing_is_compiled_by_itself_where_there_is_little_time(compile, seconds, expected, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "begun, compile, seconds, expected",
+    [(False, None, 300, False), (False, None, 500, None), (False, True, 300, True), (True, None, 300, None)],
+)
+def test_nothing_that_begins_is_compiled_by_itself_where_there_is_little_time(
+    begun, compile, seconds, expected, tmp_path, monkeypatch
+):
     given = []
+    if begun:
+        with stop_when(lambda state: state.step == 2), pytest.raises(Interrupted):
+            load_or_train(ONE, store=tmp_path / "store", device="cpu", progress=False)
     replace_everywhere(monkeypatch, "bumplab.runs.store.load_or_train", lambda *values: given.append(values[-1]))
     deadline = Deadline(seconds * COMPILE_SECONDS / 100, clock=lambda: 0.0)
     train(tmp_path / "store", deadline, {"02-small": {ONE: "none"}}, compile=compile)

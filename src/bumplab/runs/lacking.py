@@ -173,8 +173,8 @@ def _train(
         return {"status": "waiting"}
     if not deadline.allows(settings):
         return {"status": "waiting"}
-    if compile is None and not deadline.leaves(4 * COMPILE_SECONDS):
-        compile = False
+    if compile is None and not has_begun(FileStore(store), settings.id) and not deadline.leaves(4 * COMPILE_SECONDS):
+        compile = False  # a run that goes on stays what it was
     try:
         with stop_when(deadline):
             load_or_train(settings, True, store, device, precision, progress, kept, compile)
