@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from bumplab.common.errors import BumplabError
 from bumplab.training import checkpoints, compilation
@@ -116,14 +115,45 @@ def test_compiling_pays_where_it_saves_more_than_it_takes(steps, seconds, pays):
 
 
 def test_a_long_run_on_cuda_is_compiled_by_itself(monkeypatch):
-    monkeypatch.setattr(compilation, "time_step", lambda learner, step: 0.1)
+    monkeypatch.setattr(compilation, "time_step", lambda learner, step: step)
     state = init_state(SMALL.replace(training={"steps": 12_000}), "cpu")
     learner = Learner.of(state)
-    assert not choose_compilation(state, learner, None)
+    assert not choose_compilation(state, learner, lambda: 0.1)
     monkeypatch.setattr(Learner, "device", torch.device("cuda"))
-    assert choose_compilation(state, learner, None)
+    assert choose_compilation(state, learner, lambda: 0.1) and not choose_compilation(state, learner, lambda: 0.01)
     state.ensemble_size = 2
-    assert not choose_compilation(state, learner, None)
+    assert not choose_compilation(state, learner, lambda: 0.1)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("execution, again", [("compiled", 1), ("eager", 0)])
+@pytest.mark.parametrize("members", [1, 2])
+def test_what_goes_on_stays_what_it_was_and_only_what_is_needed_is_recorded(
+    members, execution, again, device, compiler, monkeypatch
+):
+    states = [init_state(SMALL.replace(seed=seed), "cpu") for seed in range(members)]
+    learner = Ensemble(states).learner if members > 1 else Learner.of(states[0])
+    next(execute_steps(learner, states, compile=execution == "compiled"))
+    compiler.options.clear()
+    recorded = []
+    monkeypatch.setattr(compilation, "make_executor", lambda learner: recorded.append(learner.loss) or (lambda: None))
+    monkeypatch.setattr(compilation, "rehearse", lambda learner: None)
+    monkeypatch.setattr(Learner, "device", torch.device(device))
+    next(execute_steps(learner, states))
+    assert {state.execution for state in states} == {execution} and len(compiler.options) == again
+    assert recorded == [learner.loss]  # of the loss that trains, and no other
+
+
+@pytest.mark.parametrize("compile", [None, True, False])
+def test_nothing_is_compiled_or_recorded_after_the_last_step(compile, compiler, monkeypatch, tmp_path, capsys):
+    state = trained(10, compile=True)
+    state.history["loss"].append([10, 1.0])
+    save_checkpoint(state, tmp_path)
+    compiler.options.clear()
+    monkeypatch.setattr(compilation, "make_executor", lambda learner: pytest.fail("it is recorded"))
+    state = train(SMALL, tmp_path, "cpu", progress=False, compile=compile)
+    assert compiler.options == [] and state.step == 10 and capsys.readouterr().err == ""
+    assert [session["execution"] for session in state.sessions] == ["compiled"]
 
 
 def test_the_time_of_a_step_is_taken_without_training():
@@ -174,29 +204,35 @@ def test_a_checkpoint_from_before_there_was_a_choice_was_not_compiled(tmp_path):
 # ---------------------------------------------------------------- the tracer itself
 
 
-class Products(TorchDispatchMode):
-    """Counts operators that make a table of noise levels."""
+class Backend:
+    """Compiles nothing: notes the operations of each graph that is traced, and counts the calls of all."""
 
-    count = 0
+    def __init__(self):
+        self.graphs, self.calls = [], 0
 
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        self.count += "cumprod" in str(function)
-        return function(*arguments, **(options or {}))
+    def __call__(self, traced, inputs):
+        parts = [part for part in traced.modules() if isinstance(part, torch.fx.GraphModule)]
+        self.graphs.append({str(node.target) for part in parts for node in part.graph.nodes})
+
+        def run(*values):
+            self.calls += 1
+            return traced(*values)
+
+        return run
 
 
 @pytest.mark.parametrize("members", [1, 2])
 def test_the_loss_is_one_graph_without_the_table_and_gives_the_same_numbers(members):
     states = [init_state(SMALL.replace(seed=seed), "cpu", "bf16") for seed in range(members)]
     learner = Ensemble(states).learner if members > 1 else Learner.of(states[0])
-    torch._dynamo.utils.counters.clear()
-    assert compile_loss(learner, backend="eager")
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
-    steps = execute_steps(learner, states)
-    with Products() as products:
-        for _, _ in zip(range(3), steps, strict=False):
-            pass
-    assert products.count == 0
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # no step was compiled anew
+    backend = Backend()
+    assert compile_loss(learner, backend)
+    before = backend.calls
+    for _, _ in zip(range(3), execute_steps(learner, states), strict=False):
+        pass
+    assert before > 0 and backend.calls == before + 3  # what was traced is what trains
+    (operations,) = backend.graphs  # no step was compiled anew
+    assert len(operations) > 20 and not [name for name in operations if "cumprod" in name]
     plain = [init_state(SMALL.replace(seed=seed), "cpu", "bf16") for seed in range(members)]
     other = Ensemble(plain).learner if members > 1 else Learner.of(plain[0])
     for _, _ in zip(range(3), execute_steps(other, plain), strict=False):

@@ -7,9 +7,11 @@ compiler may add up in another order: the last digits of compiled and eager trai
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -17,7 +19,7 @@ from tqdm import tqdm
 from bumplab.common.errors import BumplabError, shorten
 from bumplab.training.cuda_graph import make_executor, rehearse
 from bumplab.training.state import TrainState, begin_session
-from bumplab.training.step import Learner, restore_after
+from bumplab.training.step import Learner, restore_after, take_step
 
 #: Seconds that the compiler takes for preset ``paper`` on an H100's host.
 COMPILE_SECONDS = 90.0
@@ -47,14 +49,17 @@ def make_step(learner: Learner, states: Sequence[TrainState], compile: bool | No
     >>> state.execution, bool(state.loss_sum > 0)
     ('eager', True)
     """
-    begun, step = time.monotonic(), None
+    if states[0].step >= learner.settings.training.steps:  # nothing is left to take: the states stay what they were
+        for state in states:
+            state.execution = state.sessions[-1]["execution"]
+        return functools.partial(take_step, learner)
+    begun, executor = time.monotonic(), functools.cache(functools.partial(make_executor, learner))
     if compile is None:
-        step = make_executor(learner)
-        compile = choose_compilation(states[0], learner, step)
+        compile = choose_compilation(states[0], learner, executor)
     if compile:
-        step = None  # a graph holds memory
+        executor.cache_clear()  # a graph holds memory
         compile = compile_loss(learner)
-    step = step or make_executor(learner)
+    step = executor()
     for state in states:
         state.execution = "compiled" if compile else "eager"
         state.seconds += (time.monotonic() - begun) / len(states)
@@ -81,10 +86,10 @@ def is_worth_compiling(steps: int, step_seconds: float) -> bool:
     return steps * step_seconds * (1 - 1 / SPEEDUP) > COMPILE_SECONDS
 
 
-def choose_compilation(state: TrainState, learner: Learner, step: Callable[[], None]) -> bool:
+def choose_compilation(state: TrainState, learner: Learner, executor: Callable[[], Callable[[], None]]) -> bool:
     """Return whether to compile where nobody has said so: on CUDA, for a single network, where it pays.
 
-    Training that goes on stays what it was, so that it ends at the same weights.
+    Training that goes on stays what it was, an ensemble's too, so that it ends at the same weights.
 
     Parameters
     ----------
@@ -92,24 +97,22 @@ def choose_compilation(state: TrainState, learner: Learner, step: Callable[[], N
         What is to be trained.
     learner : Learner
         That of the state.
-    step : callable
-        Takes a step of it. A few are timed; the learner is as before.
+    executor : callable
+        Returns what takes a step of it; called only where a few steps have to be timed. The learner is as before.
 
     Examples
     --------
     >>> from bumplab.training import init_state, make_executor, preset
     >>> state = init_state(preset("smoke"), "cpu")
     >>> learner = Learner.of(state)
-    >>> choose_compilation(state, learner, make_executor(learner))
+    >>> choose_compilation(state, learner, lambda: make_executor(learner))
     False
     """
-    if state.ensemble_size > 1:
-        return False
     if state.step:
         return state.sessions[-1]["execution"] == "compiled"
-    if learner.device.type != "cuda":
+    if state.ensemble_size > 1 or learner.device.type != "cuda":
         return False
-    return is_worth_compiling(state.settings.training.steps, time_step(learner, step))
+    return is_worth_compiling(state.settings.training.steps, time_step(learner, executor()))
 
 
 def time_step(learner: Learner, step: Callable[[], None]) -> float:
@@ -132,15 +135,15 @@ def time_step(learner: Learner, step: Callable[[], None]) -> float:
         return (time.perf_counter() - begun) / _TIMED_STEPS
 
 
-def compile_loss(learner: Learner, backend: str | None = None) -> bool:
+def compile_loss(learner: Learner, backend: str | Callable[..., Any] | None = None) -> bool:
     """Compile the loss of a learner and its gradient; where that fails, say why in a sentence, and leave it as it is.
 
     Parameters
     ----------
     learner : Learner
         Its tensors are as before.
-    backend : str, optional
-        :data:`BACKEND` unless given.
+    backend : str or callable, optional
+        See :func:`torch.compile`; :data:`BACKEND` unless given.
 
     Returns
     -------
