@@ -7,7 +7,7 @@ import torch
 
 from bumplab.common.errors import BumplabError
 from bumplab.runs.ensembles import _train_at_once, load_or_train_ensemble
-from bumplab.runs.estimate import estimate_ensembles
+from bumplab.runs.estimate import count_evaluation_images, estimate_ensembles
 from bumplab.runs.file_store import FileStore
 from bumplab.runs.run_file import read_run
 from bumplab.runs.store import load_or_train
@@ -262,6 +262,15 @@ def test_an_ensemble_that_fails_as_a_whole_does_not_stop_a_sweep_and_ctrl_c_says
     assert table["status"].tolist() == ["failed"] * 3 + ["trained"] and table["error"][0] == "RuntimeError: CUDA error"
     with pytest.raises(Interrupted, match="the same call goes on"):
         sweep(THREE, tmp_path, jobs=1)
+
+
+@pytest.mark.parametrize("diffusion", [{}, {"kind": "regression"}], ids=str)
+def test_the_images_of_a_measurement_are_counted_as_they_go_through_the_network(diffusion):
+    settings = THREE[0].replace(diffusion=diffusion)
+    state, images = init_state(settings, "cpu"), []
+    state.ema_model.register_forward_pre_hook(lambda network, inputs: images.append(len(inputs[0])))
+    measure(state)
+    assert sum(images) == count_evaluation_images(settings)[0]
 
 
 def test_the_forecast_times_an_ensemble():

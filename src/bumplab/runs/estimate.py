@@ -101,10 +101,13 @@ def count_evaluation_images(settings: Settings) -> tuple[int, int]:
     >>> from bumplab.training.settings import preset
     >>> count_evaluation_images(preset("smoke"))  # in 2 steps of the sampler, 16 conditions and 1,024
     (32, 2048)
+    >>> count_evaluation_images(preset("smoke", diffusion={"kind": "regression"}))  # which makes one call
+    (16, 1024)
     """
     training, world = settings.training, settings.world
+    calls = len(settings.diffusion.sampling_timesteps(training.sampler_steps)) - 1  # for each image
     lattice, parts = len(world.axis(0)) * len(world.axis(1)), 1 + (world.held_out is not None or world.fraction < 1)
-    during, after = (training.sampler_steps * min(lattice, parts * n) for n in (training.evaluate_on, MAX_EVALUATIONS))
+    during, after = (calls * min(lattice, parts * n) for n in (training.evaluate_on, MAX_EVALUATIONS))
     return during, after
 
 
