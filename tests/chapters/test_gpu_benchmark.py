@@ -14,8 +14,12 @@ from bumplab.chapters.benchmarks import Timing, read_results, timing_table
 from bumplab.common.errors import BumplabError
 from bumplab.training.ensembles import Ensemble
 from bumplab.training.settings import preset
+from patching import replace_everywhere
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BRIEF = preset(
+    "smoke", world={"size": 8}, model={"patch": 1}, training={"steps": 1, "snapshots": (), "evaluate_every": 0}
+)
 MEMBER = "a member against the run alone, 5 steps: mean difference of a weight"
 LARGEST = "a member against the run alone, 5 steps: largest difference of a weight"
 
@@ -85,6 +89,23 @@ def test_the_targets_are_those_of_the_whole_networks(gpu):
     assert bench.target(10) == 10 and bench.names == ("quick", "paper")
 
 
+def test_the_time_of_an_ensemble_is_not_rounded(gpu, monkeypatch):
+    bench = gpu.Bench(torch.device("cpu"), BRIEF, BRIEF, 3, 0.1, rehearsal=True)
+    run_loop = gpu.run_loop
+
+    def quick(states, *rest):
+        run_loop(states, *rest)
+        for state in states:
+            state.seconds = 0.0015  # which a run records as 0 seconds
+
+    monkeypatch.setattr(gpu, "run_loop", quick)
+    replace_everywhere(monkeypatch, "bumplab.training.loop.run_loop", quick)
+    bench.found["single"] = 1.5
+    rows = {row.what: row.value for row in gpu.ensemble(bench)}
+    assert rows["3 runs of quick as one"] == pytest.approx(0.0045)
+    assert rows["3 runs of quick as one: times as fast as one after another"] == pytest.approx(1000)
+
+
 class Spoilt(Ensemble):
     """Gives a member the noise of another seed."""
 
@@ -132,14 +153,19 @@ def test_what_would_go_beyond_the_limit_is_named(gpu, monkeypatch):
         yield
 
     quick = [("first", 0, lambda bench: iter([Timing("done", "", 1.0, "s")])), ("fails", 0, fails)]
-    parts = [*quick, ("slow", 0, slow), ("long", 100, slow)]
+
+    def mistaken(bench):
+        yield Timing("never seen", "", 1 / 0, "s")
+
+    parts = [*quick, ("mistaken", 0, mistaken), ("slow", 0, slow), ("long", 100, slow)]
     monkeypatch.setattr(gpu, "PARTS", parts)
     bench = gpu.Bench(torch.device("cpu"), preset("quick"), preset("paper"), 128, 1.0, rehearsal=False)
     rows = list(gpu.measure(bench, 0.5))
-    assert [row.what for row in rows] == ["done", "fails", "slow", "long"]
+    assert [row.what for row in rows] == ["done", "fails", "mistaken", "slow", "long"]
     assert [row.reason for row in rows] == [
         "",
         "CUDA out of memory. Tried to allocate 2 GiB",
+        "ZeroDivisionError: division by zero",
         "It would go beyond 0 seconds",
         "It would go beyond 0 seconds",
     ]
