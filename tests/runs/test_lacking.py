@@ -10,6 +10,7 @@ from bumplab.runs import deadlines
 from bumplab.runs.campaigns import run_campaign
 from bumplab.runs.deadlines import Deadline
 from bumplab.runs.ensembles import MAX_PARAMETERS, plan_ensembles
+from bumplab.runs.executor import run_tasks
 from bumplab.runs.file_store import FileStore
 from bumplab.runs.lacking import has_begun, train_lacking
 from bumplab.runs.store import load_or_train
@@ -197,6 +198,22 @@ def test_ctrl_c_packs_what_there_is_wherever_it_strikes(tmp_path, monkeypatch, p
     told = r"Stopped; the same call goes on from there\. 1 runs and 0 checkpoints are packed in"
     with pytest.raises(Interrupted, match=told):
         run_campaign(STUDIES, tmp_path / "out", None, 1, "cpu")
+
+
+def test_ctrl_c_counts_the_runs_that_are_asked_for():
+    known = {"another": {"status": "known"}, ONE.id: {"status": "known"}}
+    with pytest.raises(Interrupted, match=r"Stopped after 1 of 2 runs;"):
+        run_tasks(interrupt, {ONE.id: ONE, TWO.id: TWO}, known, 1)
+
+
+def test_finished_runs_are_read_once_where_nothing_trains_together(tmp_path, monkeypatch):
+    replace_everywhere(monkeypatch, "bumplab.training.ensembles.is_worthwhile", lambda device: False)
+    studies = {"02-small": {ONE: "all", OTHER: "all"}}
+    train(tmp_path / "store", studies=studies)
+    reads, read = [], FileStore.get_whole
+    monkeypatch.setattr(FileStore, "get_whole", lambda self, id: reads.append(id) or read(self, id))
+    assert set(train(tmp_path / "store", studies=studies).values()) == {"trained"}
+    assert reads == [ONE.id, OTHER.id]
 
 
 def test_large_networks_and_several_processes_train_alone():

@@ -100,6 +100,7 @@ def plan_ensembles(settings: Iterable[Settings], jobs: int, device: str) -> list
     Parameters
     ----------
     settings : iterable of Settings
+        It is not begun where there can be no ensembles.
     jobs : int
         Processes that train.
     device : str

@@ -115,7 +115,7 @@ def run_tasks(
     work : callable
         Takes a cell and returns its outcome. It travels to other processes by pickle.
     cells, known : mapping
-        Name to cell, and name to outcome.
+        Name to cell, and name to outcome; of more than these cells, too.
     jobs : int
         Cells at a time: processes with one thread each; 1 works here, with all threads.
     client : distributed.Client, optional
@@ -143,8 +143,9 @@ def run_tasks(
                     bar.write(f"{unit} {name} failed: {outcome['error']}")
                 bar.update()
         except KeyboardInterrupt:
+            done = len(cells.keys() & outcomes.keys())
             raise Interrupted(
-                f"Stopped after {len(outcomes)} of {len(cells)} {unit}s; the same call goes on from there."
+                f"Stopped after {done} of {len(cells)} {unit}s; the same call goes on from there."
             ) from None
     return outcomes
 

@@ -91,9 +91,13 @@ def train_lacking(
 def _plan(
     cells: Mapping[str, tuple[Settings, str]], outcomes: Mapping[str, Outcome], store: Path, workers: int, device: str
 ) -> list[list[Settings]]:
-    """Return the ensembles of what lacks, in the order of their first members."""
-    lacking = [each for id, (each, kept) in cells.items() if id not in outcomes and not _get(store, each, kept)]
-    return sorted(plan_ensembles(lacking, workers, device), key=lambda group: lacking.index(group[0]))
+    """Return the ensembles of what lacks, in the order of their first members.
+
+    What lacks is looked up only where there are ensembles: finished runs are read whole.
+    """
+    lacking = (each for id, (each, kept) in cells.items() if id not in outcomes and not _get(store, each, kept))
+    order = list(cells)
+    return sorted(plan_ensembles(lacking, workers, device), key=lambda group: order.index(group[0].id))
 
 
 def _get(store: Path, settings: Settings, kept: str) -> Run | None:
