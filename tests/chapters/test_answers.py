@@ -45,14 +45,14 @@ def test_numbers_come_from_one_network_the_nearest_to_the_papers_with_three_seed
         a={"quick": HOLDS, "laptop": FAILS, "paper": HOLDS}, b={"quick": HOLDS, "laptop": HOLDS, "paper": [1]}
     )
     assert both.network == "laptop"
-    assert both.sentence() == "On laptop: one 0.1 [0.1, 0.1] (fails), other 0.9 [0.9, 0.9] (holds)."
+    assert both.sentence() == "On laptop, 3 seeds: one 0.1 [0.1, 0.1] (fails), other 0.9 [0.9, 0.9] (holds)."
     assert str(both).endswith(" quick: holds; laptop: fails; paper: undecided.")
     assert 'class="answer claim-fails"' in both.to_html()
 
 
 def test_what_was_not_measured_is_said():
     none = answer(a={"quick": []}, b={"quick": [0.6]})
-    assert none.sentence() == "On quick: one not measured, other 0.6 (undecided)."
+    assert none.sentence() == "On quick, 1 seed: one not measured, other 0.6 (undecided)."
     chip = '<span class="verdict claim-not-measured">not measured</span>'
     assert f"quick, laptop, paper: {chip}" in none.to_html()
 

@@ -60,6 +60,7 @@ from .measurements import (
     measure as measure,
 )
 from .networks import (
+    ANSWERING as ANSWERING,
     CONTROLS as CONTROLS,
     NETWORKS as NETWORKS,
     TARGETS as TARGETS,

@@ -11,7 +11,7 @@ from typing import Any
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import Claim
 from bumplab.chapters.measurements import FEWEST_SEEDS, Measurement, join_words
-from bumplab.chapters.networks import NETWORKS
+from bumplab.chapters.networks import ANSWERING, normalise_label
 from bumplab.chapters.scoreboard import Scoreboard
 from bumplab.models.unet import UNet
 from bumplab.training.settings import preset
@@ -53,7 +53,8 @@ class Finding:
 FINDINGS = (
     Finding(
         "The code is factorized, even hyper-factorized.",
-        "cos² of x and y {fig3.x-on-y}; factorization {fig3.factorization}; hyper-factorization {fig3.hyper}.",
+        "in layer 4, cos² of x and y {fig3.x-on-y}; factorization {fig3.factorization}; "
+        "hyper-factorization {fig3.hyper}.",
         ("fig3.x-on-y", "fig3.factorization", "fig3.hyper"),
     ),
     Finding(
@@ -93,8 +94,9 @@ class Answer:
     >>> from bumplab.chapters.claims import check_claim
     >>> options = {"kind": "paper", "source": "P1", "at_least": 0.8}
     >>> both = check_claim("both", "It composes.", {"quick": [0.9, 0.91, 0.92], "laptop": [0.7]}, **options)
-    >>> print(Answer(Finding("It composes.", "right {both}.", ("both",)), {"both": both}))
-    It composes. On quick: right 0.91 [0.89, 0.93] (holds). quick: holds; laptop: undecided; paper: not measured.
+    >>> answer = Answer(Finding("It composes.", "right {both}.", ("both",)), {"both": both})
+    >>> answer.sentence(), answer.verdict("laptop"), answer.verdict("laptop-eps")
+    ('On quick, 3 seeds: right 0.91 [0.89, 0.93] (holds).', 'undecided', 'not measured')
     """
 
     finding: Finding
@@ -113,8 +115,8 @@ class Answer:
     def network(self) -> str:
         """The network nearest to the paper's on which each deciding claim has three seeds; else the first of all."""
         deciding = self.finding.deciding
-        full = [name for name in NETWORKS if min(self._seeds(name, each) for each in deciding) >= FEWEST_SEEDS]
-        return full[-1] if full else NETWORKS[0]
+        full = [name for name in ANSWERING if min(self._seeds(name, each) for each in deciding) >= FEWEST_SEEDS]
+        return full[-1] if full else ANSWERING[0]
 
     def sentence(self) -> str:
         """Return the sentence with the numbers of that network."""
@@ -124,19 +126,22 @@ class Answer:
             one = there[match[1]]
             return f"{one.value:g} {one.ends()} ({one.verdict})".replace("  ", " ") if one else "not measured"
 
-        return f"On {self.network}: {_NAME.sub(number, self.finding.sentence)}"
+        seeds = sorted({one.seeds for one in there.values() if one})
+        words = " to ".join(map(str, dict.fromkeys(seeds[:1] + seeds[-1:])))
+        words = f", {words} seed{'s' * (words != '1')}" if seeds else ""
+        return f"On {self.network}{words}: {_NAME.sub(number, self.finding.sentence)}"
 
     def _seeds(self, network: str, name: str) -> int:
         one = self.claims[name].on(network)
         return one.seeds if one else 0
 
     def __str__(self) -> str:
-        verdicts = "; ".join(f"{name}: {self.verdict(name)}" for name in NETWORKS)
+        verdicts = "; ".join(f"{name}: {self.verdict(name)}" for name in ANSWERING)
         return f"{self.finding.title} {self.sentence()} {verdicts}."
 
     def to_html(self) -> str:
         """Return the finding, the sentence and the verdicts as HTML."""
-        chips = "".join(_chip(list(names), verdict) for verdict, names in groupby(NETWORKS, self.verdict))
+        chips = "".join(_chip(list(names), verdict) for verdict, names in groupby(ANSWERING, self.verdict))
         kind = self.verdict(self.network).replace(" ", "-")
         words = f"<strong>{escape(self.finding.title)}</strong> {escape(self.sentence())}"
         return f'<div class="answer claim-{kind}"><p>{words}</p><p>{chips}</p></div>'
@@ -184,10 +189,15 @@ def answer_findings(board: Scoreboard) -> Answers:
     """
     answers = [Answer(finding, {name: board[name] for name in finding.names}) for finding in FINDINGS]
     claims = [claim for _, claim in board.of_kind("paper").rows]
-    counts = [sum(name not in claim.missing for claim in claims) for name in NETWORKS]
-    parts = [f"{count} on {name} ({_description(name)})" for name, count in zip(NETWORKS, counts, strict=True)]
+    counts = [sum(_is_measured(claim, name) for claim in claims) for name in ANSWERING]
+    parts = [f"{count} on {name} ({_description(name)})" for name, count in zip(ANSWERING, counts, strict=True)]
     words = f"Of {len(claims)} claims of the papers, {join_words(parts)} are measured."
     return Answers(tuple(answers), words)
+
+
+def _is_measured(claim: Claim, network: str) -> bool:
+    """Return whether there is a measurement of a claim on a network, in any layer."""
+    return any(one.label == normalise_label(network) and one.seeds for one in claim.measurements)
 
 
 def _chip(networks: list[str], verdict: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bumplab.chapters.claim_pages import claim_page, claim_text
 from bumplab.chapters.measurements import Measurement, measure
-from bumplab.chapters.networks import NETWORKS, normalise_place, normalise_remarks
+from bumplab.chapters.networks import NETWORKS, normalise_label, normalise_place, normalise_remarks
 from bumplab.chapters.ranges import Range
 from bumplab.common.errors import BumplabError, quote
 
@@ -85,9 +85,9 @@ class Claim:
         return max(self._readings(), key=lambda one: one.rank)
 
     def on(self, network: str) -> Measurement | None:
-        """Return what was measured on a network, in the first layer named; None for nothing, or controls alone."""
-        there = [one for one in self._readings() if one.network == network and one.target and one.seeds]
-        return max(there, key=lambda one: one.rank, default=None)
+        """Return what was measured on a network, ``"laptop-eps"``, in the first layer named; None for nothing."""
+        label = normalise_label(network)
+        return next((one for one in self._readings() if one.label == label and one.seeds), None)
 
     def _readings(self) -> list[Measurement]:
         return [one for one in self.measurements if one.layer == self.measurements[0].layer]

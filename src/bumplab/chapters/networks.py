@@ -9,6 +9,8 @@ from bumplab.training.presets import PRESETS
 
 #: The networks of the book, from the smallest to the paper's: the columns of the scoreboard.
 NETWORKS = ("quick", "laptop", "paper")
+#: Whose verdicts answer the papers' findings side by side: these, and the bridge trained for the paper's target.
+ANSWERING = ("quick", "laptop", "laptop-eps", "paper")
 #: What a network may predict, the paper's target last.
 TARGETS = ("x0", "v", "eps")
 #: Other experiments on a network, shown beside its targets: they are no measurement of it and decide no verdict.
