@@ -46,7 +46,7 @@ def test_numbers_come_from_one_network_the_nearest_to_the_papers_with_three_seed
     )
     assert both.network == "laptop"
     assert both.sentence() == "On laptop, 3 seeds: one 0.1 [0.1, 0.1] (fails), other 0.9 [0.9, 0.9] (holds)."
-    assert str(both).endswith(" quick: holds; laptop: fails; paper: undecided.")
+    assert str(both).endswith(" quick: holds; laptop: fails; laptop-eps: not measured; paper: undecided.")
     assert 'class="answer claim-fails"' in both.to_html()
 
 

@@ -337,7 +337,8 @@ def test_an_address_where_no_store_can_be(name, reason, base, trained, monkeypat
     ways = [["runs", "import", base / trained[2].path.name], ["runs", "pack", SETTINGS.id, "--study", "study"]]
     ways += [["runs", "export", SETTINGS.id, base / "exported"]]
     for words in [*COMMANDS, *ways]:
-        refused(call(words), (str(base / name)[:20] if name else ""), reason)
+        shows_recorded = words in (["runs", "list"], ["runs", "verify"])  # and then says what is wrong with the store
+        refused(call(words), (str(base / name)[:20] if name else ""), reason, code=1 if shows_recorded else 2)
     assert sorted(base.rglob("*")) == before
 
 

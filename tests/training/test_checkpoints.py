@@ -414,10 +414,10 @@ def test_a_checkpoint_holds_the_scaler_of_its_precision(tmp_path):
 
 def training_steps_in_fp32(state):
     """The CPU has no fp16: the optimiser steps by itself."""
-    state.precision = "fp32"
+    state.precision, sessions = "fp32", list(state.sessions)
     scaler, state.scaler = state.scaler, torch.amp.GradScaler("cpu", enabled=False)
     for _ in training_steps(state):
-        state.precision, state.scaler = "fp16", scaler
+        state.precision, state.scaler, state.sessions = "fp16", scaler, sessions
         yield state
 
 
