@@ -54,7 +54,7 @@ def test_what_was_not_measured_is_said():
     none = answer(a={"quick": []}, b={"quick": [0.6]})
     assert none.sentence() == "On quick, 1 seed: one not measured, other 0.6 (undecided)."
     chip = '<span class="verdict claim-not-measured">not measured</span>'
-    assert f"quick, laptop, paper: {chip}" in none.to_html()
+    assert f"quick, laptop, laptop-eps, paper: {chip}" in none.to_html()
 
 
 def test_only_the_headline_layer_answers():
@@ -79,10 +79,10 @@ def test_six_findings_are_answered_and_the_networks_described():
     assert all(each.verdict("quick") == "holds" for each in found.answers)
     count = len(every_claim())
     assert found.networks.startswith(
-        f"Of {count} claims of the papers, {len(every_claim())} on quick (0.4 million weights, patches"
+        f"Of {count} claims of the papers, {len(every_claim())} on quick (0.4 M weights, patches"
     )
     assert re.search(
-        r"and 0 on paper \(17\.\d million weights, single pixels, predicts eps\) are measured\.$", found.networks
+        r"and 0 on paper \(17\.\d M weights, pixels, eps\) are measured\.$", found.networks
     )
     page = found._repr_mimebundle_()
     assert page["text/html"].count('<div class="answer ') == 6 and all(name in page["text/plain"] for name in NETWORKS)

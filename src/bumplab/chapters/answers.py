@@ -59,7 +59,7 @@ FINDINGS = (
     ),
     Finding(
         "A periodic world becomes a torus.",
-        "share of networks with a torus's holes in layer 4: {fig2.betti}, in layer 11: {fig2.betti.later}.",
+        "share with a torus's holes in layer 4: {fig2.betti}, in layer 11: {fig2.betti.later}.",
         ("fig2.betti",),
     ),
     Finding(
@@ -209,6 +209,6 @@ def _description(name: str) -> str:
     """Return in words what a preset's network is like."""
     settings = preset(name)
     patch = settings.model.patch
-    sight = "single pixels" if patch == 1 else f"patches of {patch} x {patch}"
+    sight = "pixels" if patch == 1 else f"patches of {patch} x {patch}"
     millions = UNet(settings.model).size() / 1e6
-    return f"{millions:.1f} million weights, {sight}, predicts {settings.diffusion.prediction_type}"
+    return f"{millions:.1f} M weights, {sight}, {settings.diffusion.prediction_type}"
