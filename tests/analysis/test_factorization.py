@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from bumplab.analysis import ideal_codes
-from bumplab.analysis.factorization import factorization_scores, orthogonality, parallelism
+from bumplab.analysis.factorization import factorization_scores
 from bumplab.analysis.geometry import participation_ratio
+from bumplab.analysis.steps import orthogonality, parallelism, parallelism_along
 from bumplab.common.errors import BumplabError
 
 SIZES = [(4, 4), (5, 9), (16, 12), (32, 32)]
@@ -52,17 +53,21 @@ def every_cosine(r, name):
     elif name == "x across y":
         for (a, b), (c, d) in itertools.product(pairs(range(n_x), 2), pairs(range(n_y), 2)):
             yield cosine(r[b, c] - r[a, c], r[b, d] - r[a, d])
+    elif name == "x along x":
+        for (a, b), y, k in itertools.product(pairs(range(n_x), 2), range(n_y), range(1, n_x)):
+            if max(a, b) + k < n_x and abs(a - b) != k:
+                yield cosine(r[a + k, y] - r[a, y], r[b + k, y] - r[b, y])
     else:
-        yield from every_cosine(r.swapaxes(0, 1), "x across y")
+        yield from every_cosine(r.swapaxes(0, 1), {"y across x": "x across y", "y along y": "x along x"}[name])
 
 
 @pytest.mark.parametrize("code", [ideal_codes.torus3d(5, 6), np.random.default_rng(0).normal(size=(5, 6, 4))])
 def test_draws_follow_the_definitions(code):
-    drawn = orthogonality(code, tuples=40_000) | parallelism(code, tuples=40_000)
-    assert list(drawn) == ["x-on-y", "x-on-x", "y-on-y", "x across y", "y across x"]
+    drawn = orthogonality(code, tuples=40_000) | parallelism(code, tuples=40_000) | parallelism_along(code, 1_000_000)
+    assert list(drawn) == ["x-on-y", "x-on-x", "y-on-y", "x across y", "y across x", "x along x", "y along y"]
     for name, cosines in drawn.items():
         every = np.array(list(every_cosine(code, name)))
-        assert np.abs(cosines).max() <= 1 and cosines.shape == (40_000,)
+        assert np.abs(cosines).max() <= 1 and (cosines.shape == (40_000,) or " along " in name)
         for power in (1, 2, 3, 4):
             error = (every**power).std() / 200
             assert (cosines**power).mean() == pytest.approx((every**power).mean(), abs=5 * error + 1e-9), name
@@ -90,6 +95,18 @@ def test_distributions_of_the_ideals(n):
     torus = parallelism(disguised(ideal_codes.torus3d(n, n)), tuples=100_000)
     np.testing.assert_allclose(torus["x across y"], 1, atol=1e-6)
     assert torus["y across x"].mean() == pytest.approx((n / 2 - 1) / (n - 1), abs=0.015)
+
+
+def test_steps_along_an_axis_of_the_ideals():
+    line = np.stack(np.broadcast_arrays(np.arange(16.0)[:, None], np.arange(16.0)), axis=2)
+    for cosines in parallelism_along(disguised(line)).values():
+        np.testing.assert_allclose(cosines, 1, atol=1e-6)
+    for code in (ideal_codes.one_hot(16, 16), ideal_codes.conjunctive(16, 16)):
+        for cosines in parallelism_along(disguised(code)).values():
+            np.testing.assert_allclose(cosines, 0, atol=1e-6)
+    for cosines in parallelism_along(disguised(ideal_codes.clifford(16, 16))).values():
+        turns = np.arccos(cosines) * 8 / np.pi  # equal chords are turned by multiples of the angle between two values
+        np.testing.assert_allclose(turns, turns.round(), atol=1e-4)
 
 
 def test_noise_is_orthogonal_up_to_chance_and_not_parallel():
@@ -232,7 +249,7 @@ def test_swapping_the_features_swaps_their_numbers():
 # ---------------------------------------------------------------- mistakes
 
 
-@pytest.mark.parametrize("measure", [factorization_scores, orthogonality, parallelism])
+@pytest.mark.parametrize("measure", [factorization_scores, orthogonality, parallelism, parallelism_along])
 def test_mistakes_are_named(measure):
     code = ideal_codes.clifford(8, 8)
     for wrong in (code[:3], code.reshape(64, 4)):

@@ -5,9 +5,10 @@ import pytest
 
 from bumplab.analysis import ideal_codes
 from bumplab.analysis.activations import lattice_activations
-from bumplab.analysis.factorization import factorization_scores, orthogonality, parallelism
+from bumplab.analysis.factorization import factorization_scores
 from bumplab.analysis.geometry import additive_fit, participation_ratio
 from bumplab.analysis.profiles import GEOMETRY_MEASURES, code_geometry, depth_profile, profile_table
+from bumplab.analysis.steps import orthogonality, parallelism
 from bumplab.common.errors import BumplabError
 from bumplab.models.unet import UNet
 from bumplab.training.settings import preset

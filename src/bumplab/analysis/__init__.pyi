@@ -37,8 +37,6 @@ from .factorization import (
     TORUS3D_OVERLAP as TORUS3D_OVERLAP,
     FactorizationScores as FactorizationScores,
     factorization_scores as factorization_scores,
-    orthogonality as orthogonality,
-    parallelism as parallelism,
 )
 from .geometry import (
     AdditiveFit as AdditiveFit,
@@ -84,6 +82,13 @@ from .profiles import (
     profile_table as profile_table,
 )
 from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, linear_probe_r2 as linear_probe_r2, umap as umap
+from .steps import (
+    NOTHING as NOTHING,
+    lattice_code as lattice_code,
+    orthogonality as orthogonality,
+    parallelism as parallelism,
+    parallelism_along as parallelism_along,
+)
 from .topology import (
     Persistence as Persistence,
     betti_numbers as betti_numbers,

@@ -1,9 +1,8 @@
-"""Does a representation keep its features apart? Orthogonality and parallelism (Fig. 3 of the paper), and two scores.
+"""Does a representation keep its features apart? Two scores, and how much of it is a sum of a code of x and one of y.
 
-A representation is an array (n_x, n_y, D), x first. A *step* of x is the difference d_x(x, x'; y) = r(x', y) - r(x, y),
-and likewise d_y(x; y, y') for y. The paper's exact statistics are not public: the definitions here are this
-book's own. Their values on the codes of :mod:`bumplab.analysis.ideal_codes` are derived in the docstrings and
-held by tests.
+A representation is an array (n_x, n_y, D), x first; its steps are those of :mod:`bumplab.analysis.steps`. The
+definitions are this book's own. Their values on the codes of :mod:`bumplab.analysis.ideal_codes` are derived in the
+docstrings and held by tests.
 """
 
 from __future__ import annotations
@@ -12,138 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bumplab.analysis.geometry import pca, validate_and_center
-from bumplab.common.errors import BumplabError, quote
+from bumplab.analysis.steps import NOTHING, lattice_code
+from bumplab.common.errors import BumplabError
 
 #: The overlap of every torus in 3D, whatever its radii; see :class:`FactorizationScores`.
 TORUS3D_OVERLAP = 1 / np.sqrt(3)
-
-_NOTHING = 1e-12  # below this share of the variance a squared length is a rounding error
-_Places = tuple[np.ndarray, np.ndarray]  # indices along x and along y
-
-
-def _lattice(r: np.ndarray) -> np.ndarray:
-    """Return `r` centred; more dimensions than conditions are turned into as many, angles and distances stay."""
-    if np.ndim(r) != 3 or min(np.shape(r)[:2]) < 4:
-        raise BumplabError(
-            f"This needs a representation (n_x, n_y, D), x first, of at least 4 x 4 conditions, got {np.shape(r)}."
-        )
-    n_x, n_y, dimensions = np.shape(r)
-    return pca(r, None) if dimensions > n_x * n_y else validate_and_center(r, lattice=True)
-
-
-class _DisplacementSampler:
-    """Cosines between steps, from the products of all pairs of conditions."""
-
-    def __init__(self, r: np.ndarray, tuples: int, seed: int) -> None:
-        if tuples < 1:
-            raise BumplabError(f"Draw at least 1 tuple of conditions, got {quote(tuples)}.")
-        points = _lattice(r)
-        self.shape, self.tuples, self.rng = points.shape[:2], tuples, np.random.default_rng(seed)
-        points = points.reshape(-1, points.shape[2])
-        self.products = points @ points.T  # (n_x n_y, n_x n_y)
-        self.scale = np.trace(self.products) / len(points)
-
-    def draw(self, axis: int, k: int) -> np.ndarray:
-        """Return k different values of x (0) or y (1) for each tuple, (k, tuples)."""
-        return self.rng.random((self.tuples, self.shape[axis])).argsort(axis=1)[:, :k].T
-
-    def cosines(self, from_a: _Places, to_a: _Places, from_b: _Places, to_b: _Places) -> np.ndarray:
-        """Return the cosines between steps a and b; each argument is a pair of indices (x, y) of arrays."""
-        i, j, k, m = (np.ravel_multi_index(pair, self.shape) for pair in (from_a, to_a, from_b, to_b))
-        p = self.products
-        dot = p[j, m] - p[j, k] - p[i, m] + p[i, k]
-        squares = (p[j, j] - 2 * p[i, j] + p[i, i]) * (p[m, m] - 2 * p[k, m] + p[k, k])
-        real = squares > (_NOTHING * self.scale) ** 2
-        if not real.any():
-            raise BumplabError("The representation does not change with one of its features, so it takes no steps.")
-        return (dot[real] / np.sqrt(squares[real])).clip(-1, 1)
-
-
-def orthogonality(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return cosines between steps that have no condition in common, drawn at random.
-
-    ``"x-on-y"``: cos(d_x(x1, x2; y1), d_y(x3; y2, y3)), three different x and three different y. Are the directions
-    in which x moves the code, anywhere, orthogonal to those in which y moves it anywhere else?
-
-    ``"x-on-x"``: cos(d_x(x1, x2; y), d_x(x3, x4; y)) with four different x, x1 < x2 and x3 < x4. Are different values
-    of the same feature coded in orthogonal directions? ``"y-on-y"`` likewise.
-
-    Parameters
-    ----------
-    r : array, (n_x, n_y, D)
-        At least 4 values of each feature.
-    tuples : int
-        Draws for each distribution. Steps of length 0 are left out.
-    seed : int
-
-    Returns
-    -------
-    dict of arrays (tuples,), each in [-1, 1]. Their summary is the mean of the squares: 0 is orthogonal.
-
-    Raises
-    ------
-    BumplabError
-        If the shape is another one, a number is not finite, a feature leaves the representation unchanged, or for fewer
-        than one tuple.
-
-    Notes
-    -----
-    Mean squares. x-on-y: Clifford, one-hot and conjunctive code 0; the torus in 3D above 0. x-on-x: straight line 1;
-    ring of n values (Clifford) 1/2 + 1 / ((n - 1)(n - 2)); one-hot and conjunctive code 0. Independent noise in D
-    dimensions has 1/D, since steps that shared a condition would share its noise, and these do not. Noise on top of
-    a code lengthens the steps and so makes every pair look more orthogonal; :func:`factorization_scores` averages it
-    out.
-
-    Examples
-    --------
-    >>> from bumplab.analysis.ideal_codes import clifford
-    >>> cosines = orthogonality(clifford(8, 8), tuples=100)
-    >>> round(float((cosines["x-on-y"] ** 2).mean()), 6)  # the planes of x and y are orthogonal
-    0.0
-    """
-    steps = _DisplacementSampler(r, tuples, seed)
-    (x1, x2, x3), (y1, y2, y3) = steps.draw(0, 3), steps.draw(1, 3)
-    result = {"x-on-y": steps.cosines((x1, y1), (x2, y1), (x3, y2), (x3, y3))}
-    x, y = steps.draw(0, 4), steps.draw(1, 1)[0]
-    (x1, x2), (x3, x4) = np.sort(x[:2], axis=0), np.sort(x[2:], axis=0)
-    result["x-on-x"] = steps.cosines((x1, y), (x2, y), (x3, y), (x4, y))
-    x, y = steps.draw(0, 1)[0], steps.draw(1, 4)
-    (y1, y2), (y3, y4) = np.sort(y[:2], axis=0), np.sort(y[2:], axis=0)
-    result["y-on-y"] = steps.cosines((x, y1), (x, y2), (x, y3), (x, y4))
-    return result
-
-
-def parallelism(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return cosines between the same step taken at two values of the other feature, drawn at random.
-
-    ``"x across y"``: cos(d_x(x1, x2; y1), d_x(x1, x2; y2)). Does x move the code the same way whatever y is?
-    ``"y across x"`` likewise. Akin to the parallelism score of Bernardi et al. (2020) for features of two values.
-    Parameters and errors as for :func:`orthogonality`.
-
-    Returns
-    -------
-    dict of arrays (tuples,), each in [-1, 1]. Their summary is the mean: 1 is parallel.
-
-    Notes
-    -----
-    Means. Every sum f(x) + g(y) of two codes (Clifford, one-hot) 1; conjunctive code 0; independent noise 0. Torus in
-    3D: x across y 1, y across x (n_x / 2 - 1) / (n_x - 1) when averaged over all pairs, since x turns the plane of
-    y's ring.
-
-    Examples
-    --------
-    >>> from bumplab.analysis.ideal_codes import torus3d
-    >>> cosines = parallelism(torus3d(16, 16), tuples=10_000)
-    >>> {name: round(float(values.mean()), 1) for name, values in cosines.items()}  # (8 - 1) / 15 across x
-    {'x across y': 1.0, 'y across x': 0.5}
-    """
-    steps = _DisplacementSampler(r, tuples, seed)
-    (x1, x2), (y1, y2) = steps.draw(0, 2), steps.draw(1, 2)
-    return {
-        "x across y": steps.cosines((x1, y1), (x2, y1), (x1, y2), (x2, y2)),
-        "y across x": steps.cosines((x1, y1), (x1, y2), (x2, y1), (x2, y2)),
-    }
 
 
 @dataclass(frozen=True)
@@ -242,7 +114,7 @@ def factorization_scores(r: np.ndarray) -> FactorizationScores:
     >>> [(round(s.factorization, 2) + 0.0, round(s.hyperfactorization, 2) + 0.0) for s in scores]
     [(0.0, -0.7), (1.0, 0.0), (1.0, 1.0)]
     """
-    r = _lattice(r)
+    r = lattice_code(r)
     total = (r**2).sum()
     covariances, cosines, parallelisms, hyper = [], [], [], []
     for moved in (r, r.swapaxes(0, 1)):  # (the feature that varies, the one held fixed, D)
@@ -252,7 +124,7 @@ def factorization_scores(r: np.ndarray) -> FactorizationScores:
         covariances.append(flat.T @ flat)
         rows = centred.reshape(n, m * dimensions)
         within, mean = rows @ rows.T, centred.mean(axis=1)
-        if np.trace(within) < _NOTHING * total:
+        if np.trace(within) < NOTHING * total:
             raise BumplabError("The representation does not change with one of its features, so it has no scores.")
         gram = (m**2 * mean @ mean.T - within) / (m - 1)  # (n, n), m times G: a sum over pairs of different y
         shared = np.trace(gram) / np.trace(within)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from bumplab.analysis.activations import lattice_activations
-from bumplab.analysis.factorization import factorization_scores, orthogonality, parallelism
+from bumplab.analysis.factorization import factorization_scores
 from bumplab.analysis.geometry import additive_fit, participation_ratio, pca
+from bumplab.analysis.steps import orthogonality, parallelism
 from bumplab.common.errors import BumplabError, quote
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
@@ -31,7 +32,7 @@ class CodeGeometry:
         Mean squared cosine between steps of x and steps of y, 0 (orthogonal) to 1.
     x_on_x : float
         That between steps of one feature, the mean of x-on-x and y-on-y, 0 to 1; see
-        :func:`bumplab.analysis.factorization.orthogonality`.
+        :func:`bumplab.analysis.steps.orthogonality`.
     parallelism : float
         Mean cosine between the same step at two values of the other feature, the mean of both features, -1 to 1.
     additive : float
@@ -66,7 +67,7 @@ def code_geometry(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> CodeGeo
     r : array, (n_x, n_y, D)
         At least 4 values of each feature.
     tuples, seed : int
-        Of the steps that are drawn at random, see :func:`bumplab.analysis.factorization.orthogonality`.
+        Of the steps that are drawn at random, see :func:`bumplab.analysis.steps.orthogonality`.
 
     Raises
     ------
