@@ -41,6 +41,7 @@ help: ## show this list
 book: fresh ## execute the chapters that changed and render the site into _build/html
 	$(EXECUTE) --jobs $(JOBS)
 	$(BIN)/jupyter-book build . --all -n -W --keep-going
+	$(BIN)/python -m book._tools.check_pages
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
 # The longest chapters start first, then the unit tests: no process is idle while one chapter ends. What nbval has
