@@ -28,6 +28,7 @@ from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from bumplab.chapters.answers import answer_findings
 from bumplab.chapters.catalogue import read_cells
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.measurements import join_words
@@ -229,6 +230,19 @@ class ShowFirst(_ChapterTransform):
             top.remove(badge)  # there is no public address yet
 
 
+class ShowFindings(SphinxPostTransform):
+    """Put the answers of the scoreboard where a page has an empty ``<div class="findings">``."""
+
+    default_priority = 310
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        for node in list(self.document.findall(nodes.raw)):
+            if 'class="findings"' in node.astext():
+                html = answer_findings(collect_claims(BOOK))._repr_mimebundle_()["text/html"]
+                node.replace_self(nodes.raw("", html, format="html"))
+
+
 def _source(cell: nodes.container) -> bool:
     return bool(cell.children) and cell[0].get("nb_element") == "cell_code_source"
 
@@ -273,6 +287,6 @@ def hide_stand_in(app: Any, config: Any) -> None:
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("config-inited", hide_stand_in)
-    for transform in (FoldCode, NumberFigures, ShowFirst):
+    for transform in (FoldCode, NumberFigures, ShowFirst, ShowFindings):
         app.add_post_transform(transform)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -34,7 +34,9 @@ def execute(path: Path) -> None:
     """Run one chapter in an empty folder and write its outputs into it."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
-        NotebookClient(notebook, timeout=1800, record_timing=False, resources={"metadata": {"path": folder}}).execute()
+        NotebookClient(
+            notebook, timeout=1800, record_timing=False, coalesce_streams=True, resources={"metadata": {"path": folder}}
+        ).execute()
     shrink(notebook)
     notebook.metadata = metadata_of(path)
     atomic_write(path, nbformat.writes(notebook) + "\n")

@@ -78,6 +78,7 @@ from .scoreboard import (
     collect_claims as collect_claims,
     plot_claims as plot_claims,
 )
+from .sources import SourceCode as SourceCode, source_code as source_code
 from .studies import (
     TESTS as TESTS,
     all_studies as all_studies,
