@@ -6,7 +6,7 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import pytest
 
-from book._tools import chapter_pages
+from book._tools import chapter_pages, site_frame
 from book._tools.chapter_pages import answer_html, caption_sentence, png_size, read_pages
 from book._tools.check_pages import MOST_OPEN, find_problems
 from bumplab.chapters.catalogue import chapter_paths, read_cells
@@ -96,3 +96,22 @@ CODE = '<div class="cell_input"><div class="highlight">a</div></div>'
 )
 def test_what_is_wrong_with_a_page_is_named(body, problem):
     assert find_problems(f"<article>{body}</article>") == ([problem] if problem else [])
+
+
+def test_a_script_that_is_there_twice_is_loaded_once():
+    class Script:
+        def __init__(self, filename, **attributes):
+            self.filename, self.attributes = filename, attributes
+
+    scripts = [Script(None, body="const a = 1"), Script("b.js"), Script("", body="const a = 1"), Script("", body="2")]
+    context = {"script_files": scripts}
+    site_frame.drop_twins(None, "page", "page.html", context, None)
+    assert context["script_files"] == [scripts[0], scripts[1], scripts[3]]
+
+
+def test_the_footer_names_commit_and_date(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert site_frame.built_from(tmp_path) == "Built on 1970-01-02."
+    if (chapter_pages.BOOK.parent / ".git").exists():
+        words = site_frame.built_from(chapter_pages.BOOK.parent)
+        assert re.fullmatch(r"Built from commit [0-9a-f]{7,} on 1970-01-02\.", words)

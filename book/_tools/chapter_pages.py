@@ -277,16 +277,8 @@ def _is_badge(node: nodes.Node) -> bool:
     return isinstance(node, nodes.paragraph) and node.astext() == "Open in Colab"
 
 
-def hide_stand_in(app: Any, config: Any) -> None:
-    """Take away the buttons that lead to the repository while its address is a stand-in."""
-    options = config.html_theme_options
-    if "/OWNER/" in options.get("repository_url", ""):
-        options |= {"launch_buttons": {}, "use_repository_button": False, "use_issues_button": False}
-
-
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
-    app.connect("config-inited", hide_stand_in)
     for transform in (FoldCode, NumberFigures, ShowFirst, ShowFindings):
         app.add_post_transform(transform)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
