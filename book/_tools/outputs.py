@@ -2,7 +2,7 @@
 
 Outputs are written into the notebooks themselves, without execution times or other machine-made metadata.
 Chapters run in reading order, since the scoreboard reads the outputs of those before it. The picture in the
-README is the figure of one cell of chapter 02; the scoreboard offers all claims as ``claims.csv``.
+README is the figure of one cell of chapter 02; the scoreboard offers all claims as ``claims.csv`` and ``claims.json``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def main(names: list[str]) -> None:
         execute(path)
     chapter, cell_id, target = PICTURE
     target.write_bytes(picture(chapter, cell_id))
-    atomic_write(CLAIMS, collect_claims(BOOK).to_csv())
+    board = collect_claims(BOOK)
+    atomic_write(CLAIMS, board.to_csv())
+    atomic_write(CLAIMS.with_suffix(".json"), board.to_json())
 
 
 if __name__ == "__main__":

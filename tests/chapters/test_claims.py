@@ -474,7 +474,7 @@ def test_the_scoreboard_says_what_was_not_measured(board):
 
 def test_every_measurement_is_a_line_of_the_csv(board):
     lines = list(csv.DictReader(io.StringIO(board.to_csv())))
-    assert tuple(lines[0]) == COLUMNS and len(lines) == 4
+    assert list(lines[0]) == list(COLUMNS) and len(lines) == 4
     assert [line["headline"] for line in lines] == ["yes", "no", "yes", "yes"]
     record = lines[1]
     assert (record["claim"], record["network"], record["layer"], record["values"]) == ("good", "laptop", "up1", "1 2")

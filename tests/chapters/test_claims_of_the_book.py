@@ -1,10 +1,13 @@
 """The claims that the book prints keep what its verdicts promise."""
 
+import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from scipy import stats
 
@@ -146,6 +149,20 @@ def test_the_answers_rest_on_claims_of_the_papers():
 
 def test_the_csv_beside_the_scoreboard_holds_the_claims_of_the_notebooks():
     assert (BOOK / "_static" / "claims.csv").read_text(encoding="utf-8") == BOARD.to_csv()
+    assert (BOOK / "_static" / "claims.json").read_text(encoding="utf-8") == BOARD.to_json()
+
+
+def test_the_table_reads_back_without_the_package():
+    content = json.loads(BOARD.to_json())
+    table = pandas.read_csv(io.StringIO(BOARD.to_csv()))
+    assert list(table.columns) == list(content["columns"]) and len(table) == len(content["rows"])
+    assert list(table["claim"]) == [row["claim"] for row in content["rows"]]
+    np.testing.assert_array_equal(
+        table["value"], [np.nan if r["value"] is None else r["value"] for r in content["rows"]]
+    )
+    assert (table["headline"] == "yes").sum() == len(CLAIMS)
+    words = table["values"].fillna("").astype(str).str.split()
+    assert list(words.str.len()) == list(table["seeds"])
 
 
 def test_nobody_says_what_a_paper_does_not_say():

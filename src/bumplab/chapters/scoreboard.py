@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -21,11 +22,19 @@ from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
 
 VERDICT_COLOURS: dict[str, str] = dict(zip(VERDICTS, (BLUE, GREY, VERMILION, ORANGE), strict=True))
-#: The columns of :meth:`Scoreboard.to_csv`.
-COLUMNS: tuple[str, ...] = (
-    "chapter", "claim", "kind", "source", "statement", "network", "variant", "layer", "seeds", "value", "low", "high",
-    "interval", "at_least", "at_most", "verdict", "headline", "values", "where", "note",
-)  # fmt: skip
+#: The columns of :meth:`Scoreboard.to_csv`, and what each means: a row is one claim on one network in one layer.
+COLUMNS: dict[str, str] = {
+    "chapter": "file of the chapter", "claim": "unique name", "kind": "paper, own, or mathematics (no network)",
+    "source": "paper and figure, or this book", "statement": "the claim in one sentence",
+    "network": "preset: quick, laptop, paper", "variant": "what differs from the preset: target, or a control",
+    "layer": "where in the network, and in which reading", "seeds": "number of values",
+    "value": "mean over seeds", "low": "lower end of the 95 % interval", "high": "upper end of the 95 % interval",
+    "interval": "Student or Wilson, and where it is cut", "at_least": "what we ask for", "at_most": "what we ask for",
+    "verdict": "holds, undecided, fails or confounded", "headline": "yes if this row gives the claim its verdict",
+    "values": "one for each seed", "where": "device and settings", "note": "what the value is",
+}  # fmt: skip
+#: How to cite the table.
+CITATION = "bumplab authors: bumplab, an executable book on how diffusion models learn to factorize and compose (2026)"
 
 
 @dataclass(frozen=True)
@@ -68,17 +77,29 @@ class Scoreboard:
         words = [f"{n} {verdict if n == 1 else verdict.removesuffix('s')}" for verdict, n in counts.items() if n]
         return f"{len(self.rows)}: {', '.join(words)}" if words else "none"
 
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return every measurement of every claim as plain data, by the names of :data:`COLUMNS`."""
+        records = []
+        for chapter, claim in self.rows:
+            for one in claim.measurements:
+                names = {"chapter": chapter, "claim": claim.name, "headline": "yes" if one == claim.headline else "no"}
+                record = claim.to_record() | one.to_record() | names
+                records.append({column: record.get(column) for column in COLUMNS})
+        return records
+
     def to_csv(self) -> str:
         """Return every measurement of every claim as a line of comma-separated values, under a line of names."""
         text = io.StringIO()
-        table = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        table = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
         table.writeheader()
-        for chapter, claim in self.rows:
-            for one in claim.measurements:
-                values = " ".join(f"{value:g}" for value in one.values)
-                record = claim.to_record() | one.to_record() | {"chapter": chapter, "claim": claim.name}
-                table.writerow(record | {"values": values, "headline": "yes" if one == claim.headline else "no"})
+        for record in self.to_records():
+            table.writerow(record | {"values": " ".join(f"{value:g}" for value in record["values"])})
         return text.getvalue()
+
+    def to_json(self) -> str:
+        """Return the same as JSON: how to cite it, what each column means, and the rows."""
+        content = {"citation": CITATION, "license": "MIT", "columns": COLUMNS, "rows": self.to_records()}
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     def __str__(self) -> str:
         return "\n".join(f"{chapter}  {claim.name}: {claim}" for chapter, claim in self.rows)
