@@ -1,33 +1,39 @@
 """What pages show beyond their notebooks: answers with numbers from claims, folded code, named figures."""
 
+import base64
+import io
+import json
 import re
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+from sphinx.application import Sphinx
 
 from book._tools import chapter_pages, site_frame
-from book._tools.chapter_pages import answer_html, caption_sentence, png_size, read_pages
 from book._tools.check_pages import MOST_OPEN, find_problems
+from book._tools.first_screens import BOOK, answer_html, caption_sentence, png_size, read_pages
 from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.chapters.claims import check_claim
 from bumplab.chapters.scoreboard import Scoreboard, collect_claims
 from bumplab.common.errors import BumplabError
 
-BOARD = collect_claims(chapter_pages.BOOK)
+BOARD = collect_claims(BOOK)
 every_page = pytest.mark.parametrize("name", read_pages())
 
 
 def test_every_chapter_has_its_page():
-    chapters = {path.stem for path in chapter_paths() if re.match(r"\d\d-", path.stem)}
-    assert set(read_pages()) == chapters
+    assert set(read_pages()) == {path.stem for path in chapter_paths()} | {"benchmarks"}
 
 
 @every_page
 def test_what_a_page_names_is_in_its_notebook(name):
-    page, cells = read_pages()[name], {cell["id"]: cell for cell in read_cells(chapter_pages.BOOK / f"{name}.ipynb")}
+    page, cells = read_pages()[name], {cell["id"]: cell for cell in read_cells(BOOK / f"{name}.ipynb")}
     assert set(page) <= {"answer", "figure", "open"}
-    assert len(page["open"]) <= MOST_OPEN and all(cells[id]["cell_type"] == "code" for id in page["open"])
+    visible = page.get("open", [])
+    assert len(visible) <= MOST_OPEN and all(cells[cell]["cell_type"] == "code" for cell in visible)
     if page.get("figure"):
         assert any("image/png" in output.get("data", {}) for output in cells[page["figure"]]["outputs"])
 
@@ -46,13 +52,18 @@ def test_a_number_is_that_of_the_headline_or_of_a_network():
     values = {"quick": [0.1, 0.2, 0.3], "laptop": [0.9, 0.9, 0.9]}
     claim = check_claim("a.b", "It works.", values, kind="own", source="ours", at_least=0.8)
     board = Scoreboard([("01", claim)])
-    assert ">0.9 [0.9, 0.9]<" in answer_html(["Right: {a.b}."], board)
+    assert ">0.9 [0.9, 0.9]</a>" in answer_html(["Right: {a.b}."], board)
     html = answer_html(["Right: {a.b on quick}, less than {a.b}."], board)
-    assert ">0.2 [-0.05, 0.45]<" in html and "quick (3 seeds) and laptop (3 seeds)" in html
-    with pytest.raises(BumplabError, match="no claim 'c.d'"):
-        answer_html(["{c.d}"], board)
+    assert ">0.2 [-0.05, 0.45] on quick</a>" in html and ">0.9 [0.9, 0.9] on laptop</a>" in html
+    assert "quick (3 seeds) and laptop (3 seeds)" in html and "claim fails" in html and "claim holds" in html
+    assert 'title="It works. We ask for at least 0.8. laptop."' in html
+    assert "(not measured)" in answer_html(["{a.b on paper}"], board)
+    for sentence, words in (("{c.d}", "no claim 'c.d'"), ("{a.b on moon}", "no network 'moon'")):
+        with pytest.raises(BumplabError, match=words):
+            answer_html([sentence], board)
     unmeasured = check_claim("a.b", "It works.", {"quick": []}, kind="own", source="ours", at_least=0.8)
-    assert "not measured" in answer_html(["{a.b}"], replace(board, rows=[("01", unmeasured)]))
+    assert "(not measured)" in answer_html(["{a.b}"], replace(board, rows=[("01", unmeasured)]))
+    assert "&lt;b&gt;" in answer_html(["<b>"], board)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +88,7 @@ def test_the_size_of_a_picture(tmp_path):
     assert png_size(tmp_path / "b.png") is None
 
 
-WHOLE = '<img src="a.png" alt="Fig. 1.1. Dots." style="width: 10px; height: 8px">'
+WHOLE = '<img src="a.png" alt="Fig. 1.1. Dots." width="10" height="8">'
 CODE = '<div class="cell_input"><div class="highlight">a</div></div>'
 
 
@@ -88,6 +99,7 @@ CODE = '<div class="cell_input"><div class="highlight">a</div></div>'
         (f"<h2>A</h2>{WHOLE}", "no figure stands before the first section"),
         (f"{WHOLE.replace('Fig. 1.1. Dots.', 'ab' * 12)}<h2>A</h2>", "a.png has no text for those who cannot see it"),
         (f"{WHOLE.replace('height', 'color')}<h2>A</h2>", "a.png has no size"),
+        (f"{WHOLE}{WHOLE}<h2>A</h2>", "2 pictures have one text, Fig. 1.1. Dots."),
         (f'{WHOLE}<h2 id="a">A</h2><p id="a">', "the address #a stands 2 times"),
         (f'{WHOLE}<h2>A</h2><a href="https://github.com/OWNER/x">', "https://github.com/OWNER/x leads to a stand-in"),
         (f"{WHOLE}<h2>A</h2>{CODE * 9}", "9 cells of code are open, at most 8"),
@@ -111,7 +123,105 @@ def test_a_script_that_is_there_twice_is_loaded_once():
 
 def test_the_footer_names_commit_and_date(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    assert site_frame.built_from(tmp_path) == "Built on 1970-01-02."
-    if (chapter_pages.BOOK.parent / ".git").exists():
-        words = site_frame.built_from(chapter_pages.BOOK.parent)
-        assert re.fullmatch(r"Built from commit [0-9a-f]{7,} on 1970-01-02\.", words)
+    assert site_frame.describe_build(tmp_path) == "Built on 1970-01-02."
+    root = BOOK.parent
+    if (root / ".git").exists():
+        words = site_frame.describe_build(root)
+        assert re.fullmatch(r"Built from commit [0-9a-f]{7,}(-dirty)? on 1970-01-02\.", words)
+        assert site_frame.describe_build(BOOK) == "Built on 1970-01-02."  # a folder inside of another clone
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    assert re.fullmatch(r"Built on 20\d\d-\d\d-\d\d\.", site_frame.describe_build(tmp_path))
+
+
+def _cell(name, source, *outputs, tags=()):
+    """Return a cell of code that shows pictures and lines of text."""
+    metadata, shown = {"tags": list(tags)}, []
+    for output in outputs:
+        data = {"image/png": output} if len(output) > 60 else {"text/plain": output}
+        shown.append({"output_type": "display_data", "data": data, "metadata": {}})
+    options = {"execution_count": 1, "outputs": shown, "metadata": metadata}
+    return {"cell_type": "code", "id": name, "source": source, **options}
+
+
+def _words(name, source):
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
+
+
+def _picture(shade):
+    file = io.BytesIO()
+    Image.new("L", (30, 20), shade).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Return the article of a small chapter, built with the extension."""
+    folder = tmp_path_factory.mktemp("site")
+    book = folder / "book"
+    book.mkdir()
+    cells = [
+        _words("title", "# A title\n\nIs it so?\n\nMore words."),
+        _cell("setup", "import a"),
+        _words("parameters-words", "Change them."),
+        _cell("parameters", "b = 1"),
+        _words("first", "## First"),
+        _cell("helper", "def helper(): pass"),
+        _cell("two", "show(helper)", _picture(10), _picture(20)),
+        _cell("table", "print(1)", "a table"),
+        _words("two-caption", "*Two pictures with $\\sigma$. Left: one.*\n\nProse."),
+        _cell("teach", "open = True"),
+        _cell("bare", "show()", _picture(30)),
+        _words("prose", "Prose without a caption.\n\n*A caption of nothing that stands here.*"),
+        _cell("answer", "print(2)", "two", tags=["hide-cell"]),
+        _words("last", "## Last"),
+        _cell("one", "show()", _picture(40)),
+        _words("one-caption", "*One picture in the last section.* It says so."),
+    ]
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    (book / "07-small.ipynb").write_text(json.dumps(notebook))
+    (folder / "index.md").write_text("# Root\n\n```{toctree}\nbook/07-small\n```\n")
+    (folder / "conf.py").write_text("extensions = ['myst_nb']\nnb_execution_mode = 'off'\n")
+    claim = check_claim("a.b", "It works.", {"quick": [1, 1, 1]}, kind="own", source="ours", at_least=0.8)
+    texts = {"answer": ["It is {a.b} so."], "figure": "one", "open": ["teach"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chapter_pages, "BOOK", book)
+        patch.setattr(chapter_pages, "read_pages", lambda: {"07-small": texts})
+        patch.setattr(chapter_pages, "read_board", lambda: Scoreboard([("07-small", claim)]))
+        app = Sphinx(folder, folder, folder / "out", folder / "trees", "html", status=None, warning=None)
+        chapter_pages.setup(app)
+        app.build()
+    html = (folder / "out" / "book" / "07-small.html").read_text(encoding="utf-8")
+    return BeautifulSoup(html, "html.parser").find("div", role="main")
+
+
+def test_the_answer_and_the_figure_come_first(page):
+    first = page.find(class_="first-screen")
+    assert first.find_previous("p").text == "Is it so?" and "1 [1, 1]" in first.text
+    hero = page.find("img", class_="hero")
+    assert hero["alt"] == "Fig. 7.2. One picture in the last section." and first.find_next("img") is hero
+    assert page.find("a", href="#fig-7-2").text == "Fig. 7.2" and len(page.find_all(id="fig-7-2")) == 1
+
+
+def test_code_is_folded_but_where_it_teaches(page):
+    titles = [summary.find("p").text for summary in page.find_all("summary")]
+    assert titles == ["Run this chapter: set-up and parameters", *["Show the code"] * 3, "Solution", "Show the code"]
+    assert not page.find_all("summary", attrs={"aria-label": True})
+    code = [[block.text.strip() for block in fold.find_all(class_="highlight")] for fold in page.find_all("details")]
+    assert code[0] == ["import a", "b = 1"] and code[1] == ["def helper(): pass", "show(helper)"]
+    visible = [block for block in page.find_all(class_="highlight") if not block.find_parent("details")]
+    assert [block.text.strip() for block in visible if block.find_parent(class_="cell_input")] == ["open = True"]
+
+
+def test_figures_have_numbers_texts_and_sizes(page):
+    images = [image for image in page.find_all("img") if "hero" not in image.get("class", ())]
+    assert [image["alt"] for image in images] == [
+        "Fig. 7.1, picture 1. Two pictures with sigma.",
+        "Fig. 7.1, picture 2. Two pictures with sigma.",
+        "Picture 3 of this page, in the section: First",
+        "Fig. 7.2. One picture in the last section.",
+    ]
+    assert {(image["width"], image["height"]) for image in page.find_all("img")} == {("30", "20")}
+    caption = page.find(id="fig-7-1")
+    assert caption.text.startswith("Fig. 7.1 Two pictures") and caption.find_previous("img") is images[1]
+    assert caption.find_next("pre").text.strip() != "a table"  # it stands above the code of the table
+    assert find_problems(str(page)) == []

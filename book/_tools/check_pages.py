@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
-from book._tools.chapter_pages import read_pages
+from book._tools.first_screens import read_pages
 
 #: Cells of code that a page may show unfolded.
 MOST_OPEN = 8
@@ -42,10 +42,13 @@ def find_problems(html: str, first_figure: bool = True) -> list[str]:
         inside = image.get("src", "").startswith("data:")
         if not alt.strip() or _DIGEST.search(alt):
             problems.append(f"{name} has no text for those who cannot see it")
-        if not inside and not {"width", "height"} <= set(re.findall(r"width|height", image.get("style", ""))):
+        if not inside and not (image.get("width") and image.get("height")):
             problems.append(f"{name} has no size")
-    counts = Counter(tag["id"] for tag in article.find_all(id=True))
-    problems += [f"the address #{id} stands {count} times" for id, count in counts.items() if count > 1]
+    addresses = Counter(tag["id"] for tag in article.find_all(id=True))
+    problems += [f"the address #{name} stands {count} times" for name, count in addresses.items() if count > 1]
+    files = article.find_all("img", src=lambda address: address and not address.startswith("data:"))
+    texts = Counter(image.get("alt") for image in files if "hero" not in image.get("class", ()))
+    problems += [f"{count} pictures have one text, {alt}" for alt, count in texts.items() if alt and count > 1]
     problems += [f"{tag['href']} leads to a stand-in" for tag in soup.find_all("a", href=re.compile("/OWNER/"))]
     shown = [cell for cell in article.select(".cell_input .highlight") if not cell.find_parent("details")]
     if len(shown) > MOST_OPEN:
@@ -61,12 +64,16 @@ def _has_first_figure(article: Tag) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Check every page that ``pages.yml`` knows."""
+    """Check every page in the book's folder."""
     folder = Path(arguments[0] if arguments else "_build/html") / "book"
     count = 0
-    for name, page in read_pages().items():
-        for problem in find_problems((folder / f"{name}.html").read_text(encoding="utf-8"), bool(page.get("figure"))):
-            print(f"{name}: {problem}")
+    for path in sorted(folder.glob("*.html")):
+        page, html = read_pages().get(path.stem, {}), path.read_text(encoding="utf-8")
+        problems = find_problems(html, bool(page.get("figure")))
+        if page.get("answer") and 'class="first-screen"' not in html:
+            problems.append("the answer is missing")
+        for problem in problems:
+            print(f"{path.stem}: {problem}")
             count += 1
     print("Every page is whole." if not count else f"{count} problems.")
     return int(count > 0)

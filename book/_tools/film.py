@@ -53,7 +53,7 @@ def main() -> None:
         images = settings.diffusion.sample(run.model(step), mu, world.size, **sampler)
         frames.append(draw_frame(world.brightness(images).clamp(0, 1), mu, f"{step} steps of training"))
     times = np.array([700] + [350] * (len(frames) - 2) + [3000])
-    options = {"save_all": True, "duration": times.tolist(), "loop": 3, "lossless": True, "quality": 100, "method": 6}
+    options = {"save_all": True, "duration": times.tolist(), "loop": 1, "lossless": True, "quality": 100, "method": 6}
     frames[0].save(TARGET, append_images=frames[1:], **options)
     frames[-1].save(TARGET.with_name("learned.png"), optimize=True)
     print(f"{TARGET.name}: {len(frames)} frames, {TARGET.stat().st_size / 1000:.0f} kB")

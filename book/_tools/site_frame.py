@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+_DESCRIBE = ["describe", "--always", "--dirty", "--exclude=*"]
+
 
 def hide_stand_in(app: Any, config: Any) -> None:
     """Take away the buttons that lead to the repository while its address is a stand-in."""
@@ -18,24 +20,29 @@ def hide_stand_in(app: Any, config: Any) -> None:
 
 def say_commit(app: Any, config: Any) -> None:
     """Say in the footer which commit a page was built from, and when."""
-    words = built_from(Path(app.srcdir))
+    words = describe_build(Path(app.srcdir))
     config.html_theme_options["extra_footer"] = f"{config.html_theme_options.get('extra_footer', '')} {words}".strip()
 
 
-def built_from(folder: Path) -> str:
-    """Return commit and date of a build; without git only the date, that of ``SOURCE_DATE_EPOCH`` where it is set."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    now = (
-        datetime.datetime.now(datetime.UTC)
-        if epoch is None
-        else datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
-    )
-    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+def describe_build(folder: Path) -> str:
+    """Return commit and date of a build; where the folder is no clone of its own only the date.
+
+    The date is that of ``SOURCE_DATE_EPOCH`` where that is a number of seconds.
+    """
+    epoch, zone = os.environ.get("SOURCE_DATE_EPOCH", ""), datetime.UTC
+    now = datetime.datetime.fromtimestamp(int(epoch), zone) if epoch.isdecimal() else datetime.datetime.now(zone)
     try:
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        clone, commit = (_ask_git(folder, *question) for question in (["rev-parse", "--show-toplevel"], _DESCRIBE))
     except (OSError, subprocess.CalledProcessError):
+        clone, commit = "", ""
+    if not clone or Path(clone).resolve() != folder.resolve():
         return f"Built on {now:%Y-%m-%d}."
     return f"Built from commit {commit} on {now:%Y-%m-%d}."
+
+
+def _ask_git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def drop_twins(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:

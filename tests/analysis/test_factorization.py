@@ -63,11 +63,13 @@ def every_cosine(r, name):
 
 @pytest.mark.parametrize("code", [ideal_codes.torus3d(5, 6), np.random.default_rng(0).normal(size=(5, 6, 4))])
 def test_draws_follow_the_definitions(code):
-    drawn = orthogonality(code, tuples=40_000) | parallelism(code, tuples=40_000) | parallelism_along(code, 1_000_000)
+    drawn = (
+        orthogonality(code, tuples=40_000) | parallelism(code, tuples=40_000) | parallelism_along(code, tuples=40_000)
+    )
     assert list(drawn) == ["x-on-y", "x-on-x", "y-on-y", "x across y", "y across x", "x along x", "y along y"]
     for name, cosines in drawn.items():
         every = np.array(list(every_cosine(code, name)))
-        assert np.abs(cosines).max() <= 1 and (cosines.shape == (40_000,) or " along " in name)
+        assert np.abs(cosines).max() <= 1 and cosines.shape == (40_000,)
         for power in (1, 2, 3, 4):
             error = (every**power).std() / 200
             assert (cosines**power).mean() == pytest.approx((every**power).mean(), abs=5 * error + 1e-9), name
@@ -104,9 +106,16 @@ def test_steps_along_an_axis_of_the_ideals():
     for code in (ideal_codes.one_hot(16, 16), ideal_codes.conjunctive(16, 16)):
         for cosines in parallelism_along(disguised(code)).values():
             np.testing.assert_allclose(cosines, 0, atol=1e-6)
-    for cosines in parallelism_along(disguised(ideal_codes.clifford(16, 16))).values():
-        turns = np.arccos(cosines) * 8 / np.pi  # equal chords are turned by multiples of the angle between two values
+    places = itertools.product(range(32), range(32), range(1, 32))
+    valid = [(a, b) for a, b, k in places if a != b and abs(a - b) != k and max(a, b) + k < 32]
+    expected = np.mean([np.cos(2 * np.pi * (b - a) / 32) for a, b in valid])
+    assert expected == pytest.approx(0.10, abs=0.01)
+    for cosines in parallelism_along(disguised(ideal_codes.clifford(32, 32)), 100_000).values():
+        turns = np.arccos(cosines) * 16 / np.pi  # equal chords are turned by multiples of the angle between two values
         np.testing.assert_allclose(turns, turns.round(), atol=1e-4)
+        assert cosines.mean() == pytest.approx(expected, abs=0.01)
+    for seed in range(20):  # a single draw is one, too
+        assert parallelism_along(line[:4, :4], tuples=1, seed=seed)["x along x"] == pytest.approx(1)
 
 
 def test_noise_is_orthogonal_up_to_chance_and_not_parallel():

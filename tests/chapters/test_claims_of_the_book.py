@@ -161,6 +161,11 @@ def test_the_table_reads_back_without_the_package():
         table["value"], [np.nan if r["value"] is None else r["value"] for r in content["rows"]]
     )
     assert (table["headline"] == "yes").sum() == len(CLAIMS)
+    pairs = [(claim, one) for claim in CLAIMS for one in claim.measurements]
+    for row, (claim, one) in zip(content["rows"], pairs, strict=True):
+        assert (row["claim"], row["network"], row["layer"]) == (claim.name, one.network, one.layer)
+        assert (row["low"], row["high"], row["verdict"]) == (one.low, one.high, one.verdict)
+        assert row["values"] == list(one.values)
     words = table["values"].fillna("").astype(str).str.split()
     assert list(words.str.len()) == list(table["seeds"])
 

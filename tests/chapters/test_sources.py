@@ -35,3 +35,15 @@ def test_several_stand_below_each_other_and_are_coloured():
 def test_what_has_no_source_is_said():
     with pytest.raises(BumplabError, match="no Python source of <built-in function len>"):
         source_code(len)
+
+
+def test_a_body_that_is_only_a_docstring_stays_python():
+    class Empty:
+        """Nothing else."""
+
+    async def wait():
+        """Wait."""
+        return 1
+
+    assert ast.parse(source_code(Empty).text) and '"""Nothing else."""' in source_code(Empty).text
+    assert source_code(wait).text == "async def wait():\n    return 1"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bumplab.analysis.steps import NOTHING, lattice_code
+from bumplab.analysis.steps import TINY_SHARE, lattice_code
 from bumplab.common.errors import BumplabError
 
 #: The overlap of every torus in 3D, whatever its radii; see :class:`FactorizationScores`.
@@ -124,7 +124,7 @@ def factorization_scores(r: np.ndarray) -> FactorizationScores:
         covariances.append(flat.T @ flat)
         rows = centred.reshape(n, m * dimensions)
         within, mean = rows @ rows.T, centred.mean(axis=1)
-        if np.trace(within) < NOTHING * total:
+        if np.trace(within) < TINY_SHARE * total:
             raise BumplabError("The representation does not change with one of its features, so it has no scores.")
         gram = (m**2 * mean @ mean.T - within) / (m - 1)  # (n, n), m times G: a sum over pairs of different y
         shared = np.trace(gram) / np.trace(within)

@@ -14,7 +14,7 @@ from bumplab.analysis.geometry import pca, validate_and_center
 from bumplab.common.errors import BumplabError, quote
 
 #: Below this share of the variance a squared length is a rounding error.
-NOTHING = 1e-12
+TINY_SHARE = 1e-12
 _Places = tuple[np.ndarray, np.ndarray]  # indices along x and along y
 
 
@@ -53,14 +53,17 @@ class _DisplacementSampler:
         return self.rng.random((self.tuples, self.shape[axis])).argsort(axis=1)[:, :k].T
 
     def draw_equal_steps(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return where two steps along an axis begin and how long both are, (3, draws), and at which other value.
+        """Return where two steps along an axis begin and how long both are, (3, tuples), and at which other value.
 
-        Begins and ends are four different values; there are fewer draws than tuples.
+        Begins and ends are four different values.
         """
-        begin, other, length = self.rng.integers((0, 0, 1), self.shape[axis], (self.tuples, 3)).T
-        inside = np.maximum(begin, other) + length < self.shape[axis]
-        equal = np.stack([begin, other, length])[:, inside & (begin != other) & (abs(begin - other) != length)]
-        return equal, self.rng.integers(self.shape[1 - axis], size=equal.shape[1])
+        n = self.shape[axis]
+        begin, other, length = np.indices((n, n, n)).reshape(3, -1)
+        apart = (begin != other) & (abs(begin - other) != length) & (length > 0)
+        valid = np.flatnonzero(apart & (np.maximum(begin, other) + length < n))
+        chosen = self.rng.choice(valid, self.tuples)
+        equal = np.stack([part[chosen] for part in (begin, other, length)])
+        return equal, self.rng.integers(self.shape[1 - axis], size=self.tuples)
 
     def cosines(self, from_a: _Places, to_a: _Places, from_b: _Places, to_b: _Places) -> np.ndarray:
         """Return the cosines between steps a and b; each argument is a pair of indices (x, y) of arrays."""
@@ -68,7 +71,7 @@ class _DisplacementSampler:
         p = self.products
         dot = p[j, m] - p[j, k] - p[i, m] + p[i, k]
         squares = (p[j, j] - 2 * p[i, j] + p[i, i]) * (p[m, m] - 2 * p[k, m] + p[k, k])
-        real = squares > (NOTHING * self.scale) ** 2
+        real = squares > (TINY_SHARE * self.scale) ** 2
         if not real.any():
             raise BumplabError("The representation does not change with one of its features, so it takes no steps.")
         return (dot[real] / np.sqrt(squares[real])).clip(-1, 1)
@@ -169,13 +172,12 @@ def parallelism_along(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dic
 
     Returns
     -------
-    dict of arrays, each in [-1, 1], with fewer than `tuples` values, for steps off the end of the axis are left out.
-    Their summary is the mean: 1 is parallel.
+    dict of arrays (tuples,), each in [-1, 1]. Their summary is the mean: 1 is parallel.
 
     Notes
     -----
-    A straight line has 1 throughout; one-hot and conjunctive code 0; a ring of n values, in steps from x1 and x2,
-    cos(2 pi (x2 - x1) / n), which nearly cancel.
+    A straight line has 1 throughout; one-hot and conjunctive code 0. On a ring of n values steps from x1 and x2 have
+    cos(2 pi (x2 - x1) / n): 0.10 on average for n = 32.
 
     Examples
     --------

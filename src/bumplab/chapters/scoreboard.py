@@ -24,15 +24,27 @@ from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
 VERDICT_COLOURS: dict[str, str] = dict(zip(VERDICTS, (BLUE, GREY, VERMILION, ORANGE), strict=True))
 #: The columns of :meth:`Scoreboard.to_csv`, and what each means: a row is one claim on one network in one layer.
 COLUMNS: dict[str, str] = {
-    "chapter": "file of the chapter", "claim": "unique name", "kind": "paper, own, or mathematics (no network)",
-    "source": "paper and figure, or this book", "statement": "the claim in one sentence",
-    "network": "preset: quick, laptop, paper", "variant": "what differs from the preset: target, or a control",
-    "layer": "where in the network, and in which reading", "seeds": "number of values",
-    "value": "mean over seeds", "low": "lower end of the 95 % interval", "high": "upper end of the 95 % interval",
-    "interval": "Student or Wilson, and where it is cut", "at_least": "what we ask for", "at_most": "what we ask for",
-    "verdict": "holds, undecided, fails or confounded", "headline": "yes if this row gives the claim its verdict",
-    "values": "one for each seed", "where": "device and settings", "note": "what the value is",
-}  # fmt: skip
+    "chapter": "file of the chapter",
+    "claim": "unique name",
+    "kind": "paper, own, or mathematics (no network)",
+    "source": "paper and figure, or this book",
+    "statement": "the claim in one sentence",
+    "network": "preset: quick, laptop, paper",
+    "variant": "what differs from the preset: target, or a control",
+    "layer": "where in the network, and in which reading",
+    "seeds": "number of values",
+    "value": "mean over seeds, or over repetitions where there is no network",
+    "low": "lower end of the 95 % interval",
+    "high": "upper end of the 95 % interval",
+    "interval": "Student or Wilson, and where it is cut",
+    "at_least": "lower bound of what we ask for",
+    "at_most": "upper bound of what we ask for",
+    "verdict": "holds, undecided, fails or confounded",
+    "headline": "yes if this row gives the claim its verdict",
+    "values": "one for each seed",
+    "where": "device and settings",
+    "note": "what the value is",
+}
 #: How to cite the table.
 CITATION = "bumplab authors: bumplab, an executable book on how diffusion models learn to factorize and compose (2026)"
 

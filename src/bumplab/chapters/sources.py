@@ -37,12 +37,16 @@ class SourceCode:
 
 
 def source_code(*objects: Callable) -> SourceCode:
-    """Return the source of functions, methods or classes, without their docstrings and examples.
+    """Return the source of functions, methods or classes, without docstrings; what is nothing else keeps its own.
 
     Parameters
     ----------
     *objects : callable
         Written in Python.
+
+    Returns
+    -------
+    SourceCode
 
     Raises
     ------
@@ -66,7 +70,8 @@ def _without_docstring(function: Callable) -> str:
     except (OSError, TypeError):
         raise BumplabError(f"There is no Python source of {quote(function)} to show.") from None
     for node in ast.walk(ast.parse("\n".join(lines))):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+        documented = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if documented and ast.get_docstring(node) is not None and len(node.body) > 1:
             first, last = node.body[0].lineno - 1, node.body[0].end_lineno or 0
             if last < len(lines) and not lines[last].strip():
                 last += 1  # the empty line after it
