@@ -4,11 +4,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
@@ -568,6 +571,96 @@ def test_a_chapter_that_fails_has_exit_code_1_and_is_named(chapter, bumplab, tmp
     assert code == 1 and output == ""
     told = "Error: 99-tiny failed: AssertionError: an unlucky number. The notebook so far is "
     assert told in errors and (tmp_path / "out.ipynb").exists()
+
+
+def with_story(chapter, *stories):
+    """Give a chapter other cells after the validation."""
+    notebook = json.loads(chapter.read_text())
+    blank = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    notebook["cells"][2:] = [blank | {"id": f"story-{n}", "source": story} for n, story in enumerate(stories)]
+    chapter.write_text(json.dumps(notebook))
+
+
+DEATHS = {
+    "killed": "import os\nos.kill(os.getpid(), 9)",
+    "segmentation fault": "import ctypes\nctypes.string_at(0)",
+    "exit": "import os\nos._exit(1)",
+}
+
+
+@pytest.mark.parametrize("story", DEATHS.values(), ids=DEATHS)
+def test_a_kernel_that_dies_is_one_sentence_and_the_notebook_so_far_is_kept(story, chapter, bumplab, tmp_path):
+    with_story(chapter, "print('so far')", story, "print('never')")
+    out = tmp_path / "out.ipynb"
+    code, output, errors = bumplab("rerun", chapter, "-o", out)
+    assert (code, output) == (1, "") and re.fullmatch(r"Error: [^\n]+\.\n", errors), errors
+    first_line = story.splitlines()[0]
+    assert f"99-tiny failed in cell [4], {first_line!r}: its kernel died, most often for want of memory; " in errors
+    assert f"The notebook so far is {out}." in errors
+    *_, before, dead, after = json.loads(out.read_text())["cells"]
+    assert [cell["metadata"]["papermill"]["status"] for cell in (before, dead, after)] == [
+        "completed", "failed", "pending",
+    ]  # fmt: skip
+    assert "".join(before["outputs"][0]["text"]) == "so far\n" and dead["outputs"][-1]["evalue"] == "The kernel died."
+    assert after["outputs"] == [] and sorted(path.name for path in tmp_path.iterdir()) == [chapter.name, out.name]
+    nbformat.validate(nbformat.read(out, as_version=4))
+
+
+def test_a_kernel_that_dies_in_a_sweep_is_a_failed_cell(chapter, bumplab, tmp_path):
+    with_story(chapter, "import os\nif p.seed == 1:\n    os.kill(os.getpid(), 9)")
+    out = tmp_path / "out"
+    code, output, errors = bumplab("sweep", chapter, "--grid", "seed=0:2", "--jobs", "1", "--out", out)
+    assert code == 1 and "1 finished, 1 failed: " in output
+    failed = [line for line in (out / "table.csv").read_text().splitlines() if "failed" in line]
+    assert len(failed) == 1 and "its kernel died" in failed[0] and ".part.ipynb" in failed[0]
+
+
+def test_a_kernel_that_never_starts_is_one_sentence(chapter, bumplab, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "bumplab.chapters.kernel.get_kernel_dict",
+        lambda: {"argv": [sys.executable, "-c", "raise SystemExit(3)", "{connection_file}"], "language": "python"},
+    )
+    refused(bumplab("rerun", chapter, "-o", tmp_path / "out.ipynb"), "No kernel starts for 99-tiny: Kernel died before")
+    assert [path.name for path in tmp_path.iterdir()] == [chapter.name]
+
+
+def test_ctrl_c_ends_a_chapter_and_keeps_the_notebook_so_far(chapter, tmp_path):
+    with_story(chapter, "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(600)")
+    start = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # else ignored here
+    start += "runpy.run_module('bumplab', run_name='__main__')"
+    command = [sys.executable, "-c", start, "rerun", chapter, "-o", tmp_path / "out.ipynb"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(1200):
+            if (tmp_path / "begun").exists() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and output == "", errors
+    first_line = "import pathlib, time"
+    *_, sentence = errors.splitlines()  # the kernel may have complained that it could not answer any more
+    assert sentence == f"Stopped 99-tiny in cell [3], {first_line!r}. The notebook so far is {tmp_path / 'out.ipynb'}."
+    assert json.loads((tmp_path / "out.ipynb").read_text())["cells"][-1]["outputs"][-1]["evalue"] == "Interrupted."
+
+
+@pytest.mark.parametrize("kernel", ["python3", None])
+def test_a_chapter_runs_in_this_python_whatever_kernel_it_names_and_warns_of_nothing(kernel, chapter, tmp_path):
+    """A spec of the name that the chapter gives would be taken by papermill: here it starts something else."""
+    spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text('{"argv": ["false", "{connection_file}"], "display_name": "Another", "language": "python"}')
+    with_story(chapter, "import sys\nprint(sys.executable)")
+    notebook = json.loads(chapter.read_text())
+    notebook["metadata"] = {"kernelspec": {"name": kernel, "display_name": "?"}} if kernel else {}
+    chapter.write_text(json.dumps(notebook))
+    done = subprocess.run(
+        [sys.executable, "-m", "bumplab", "rerun", chapter, "-p", "seed", "3", "-o", tmp_path / "out.ipynb"],
+        env=os.environ | {"JUPYTER_PATH": str(tmp_path / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'out.ipynb'}\n", "")
+    assert printed(tmp_path / "out.ipynb") == f"{sys.executable}\n"
 
 
 def test_plain_papermill_with_an_unknown_parameter_stops_with_the_sentence(chapter, tmp_path):

@@ -51,7 +51,8 @@ from .claims import (
     Values as Values,
     check_claim as check_claim,
 )
-from .execution import ChapterFailed as ChapterFailed, rerun as rerun
+from .execution import START_TIMEOUT as START_TIMEOUT, ChapterFailed as ChapterFailed, rerun as rerun
+from .kernel import ChapterKernel as ChapterKernel
 from .measurements import (
     FEWEST_SEEDS as FEWEST_SEEDS,
     VERDICTS as VERDICTS,
