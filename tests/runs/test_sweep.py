@@ -430,6 +430,55 @@ def test_a_sweep_on_a_cluster_that_loses_a_worker_is_complete_and_repeats_nothin
     assert set(table["threads"]) == {1}
 
 
+@pytest.fixture
+def scheduler():
+    """Return a Dask scheduler without workers, on loopback."""
+    from distributed import LocalCluster
+
+    options = {"host": "127.0.0.1", "protocol": "tcp", "dashboard_address": ":0", "silence_logs": 50}
+    with LocalCluster(n_workers=0, threads_per_worker=1, processes=False, **options) as cluster:
+        yield cluster
+
+
+def test_workers_may_start_after_the_scheduler(scheduler, monkeypatch, capsys):
+    monkeypatch.setattr("bumplab.runs.executor.CONNECT_TIMEOUT", 1)
+    late = threading.Timer(3, scheduler.scale, [1])
+    late.start()
+    with dask_client(scheduler.scheduler_address, wait=60) as client:
+        assert run_tasks(lambda cell: {"status": cell}, {"1": "done"}, {}, 1, client, progress=False) == {
+            "1": {"status": "done"}
+        }
+    late.join()
+    where = scheduler.scheduler_address
+    assert capsys.readouterr().out == f"The Dask scheduler at '{where}' has no workers yet; waiting up to 60 s.\n"
+
+
+@pytest.mark.parametrize("wait, came", [(0, ""), (0.5, ", and none came within 0.5 s")])
+def test_workers_that_never_come_are_one_sentence(wait, came, scheduler, monkeypatch, capsys, tmp_path):
+    where = scheduler.scheduler_address
+    options = ["--grid", "seed=0:2", "--dask", where, "--wait", wait, "--out", tmp_path / "out"]
+    assert run_command(monkeypatch, *options) == 2
+    out, error = capsys.readouterr()
+    sentence = f"The Dask scheduler at '{where}' has no workers{came}: start some, or wait longer (--wait)."
+    assert error == f"Error: {sentence}\n"
+    assert ("waiting up to 0.5 s" in out) == bool(wait) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wait", [-1, math.inf, math.nan])
+def test_an_impossible_wait_is_refused(wait):
+    with pytest.raises(BumplabError, match="takes 0 to 604,800 seconds"), dask_client("tcp://127.0.0.1:9", wait):
+        pass
+
+
+def test_a_worker_of_another_version_that_comes_later_does_nothing(scheduler, monkeypatch):
+    scheduler.scale(1)
+    with dask_client(scheduler.scheduler_address, wait=60) as client:
+        versions = iter(["9.9 with trainer 9", "0.1 with trainer 1"])  # of here, then of the worker
+        monkeypatch.setattr("bumplab.runs.executor._version", lambda: next(versions, "0.1 with trainer 1"))
+        outcomes = run_tasks(lambda cell: pytest.fail("it ran"), {"1": 1}, {}, 1, client, progress=False)
+    assert outcomes["1"]["error"] == "The worker has 0.1 with trainer 1 of bumplab: 9.9 with trainer 9 is needed."
+
+
 def test_a_cell_that_takes_its_workers_down_has_failed(cluster):
     cluster.scheduler.allowed_failures = 0  # the default asks for four deaths
 

@@ -18,7 +18,7 @@ from bumplab.chapters.execution import rerun
 from bumplab.common.files import check_writable, disk_errors, read_text
 from bumplab.common.locks import hold_lock
 from bumplab.runs.estimate import format_estimate
-from bumplab.runs.executor import Outcome, dask_client, num_workers, run_tasks
+from bumplab.runs.executor import WORKER_TIMEOUT, Outcome, dask_client, num_workers, run_tasks
 from bumplab.runs.grids import grid_cells
 from bumplab.runs.tables import lists_as_json, make_table
 
@@ -34,6 +34,7 @@ def sweep_chapter(
     jobs: int | None = None,
     dask: str | None = None,
     progress: bool = True,
+    wait: float = WORKER_TIMEOUT,
 ) -> pandas.DataFrame:
     """Run a chapter once for every cell of a grid; executed notebooks that are there already stay as they are.
 
@@ -47,7 +48,7 @@ def sweep_chapter(
         Folder for the executed notebooks, named by their parameters and the chapter's code. While one is at work,
         and after it failed, its name ends in ``.part.ipynb``. The table goes there, too, see
         :func:`~bumplab.runs.sweep.sweep_settings`.
-    jobs, dask, progress
+    jobs, dask, progress, wait
         See :func:`~bumplab.runs.sweep.sweep_settings`.
 
     Returns
@@ -71,7 +72,7 @@ def sweep_chapter(
     bumplab.chapters.validation.ParameterError: There is no parameter 'sigmas': did you mean 'sigma'? ...
     """
     out, notebooks = Path(out).absolute(), _notebooks(path, axes, fixed)
-    with dask_client(dask) as client:
+    with dask_client(dask, wait, progress) as client:
         jobs = num_workers(jobs, client=client)
         check_writable(out)
         finished = _finished(notebooks, out)

@@ -27,6 +27,7 @@ from bumplab.runs.grids import MAX_CELLS, grid_settings, parse_grid
 @click.option("--grid", "axes", multiple=True, metavar="NAME=VALUES", help="0.5,1,2 or 0:5 or 0.1:1:10.")
 @jobs_option
 @click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:port, or its scheduler file.")
+@click.option("--wait", type=float, default=60, show_default=True, help="Seconds until a Dask worker has to be there.")
 @click.option("--out", type=click.Path(path_type=Path), default="sweep", show_default=True, help="Folder for results.")
 @store_option
 @device_option
@@ -35,7 +36,7 @@ from bumplab.runs.grids import MAX_CELLS, grid_settings, parse_grid
 @click.option("--dry-run", is_flag=True, help="Check everything and show the forecast; start nothing.")
 def sweep(
     chapter: str | None, name: str | None, assignments: tuple[str, ...], axes: tuple[str, ...], jobs: int | None,
-    dask: str | None, out: Path, store: Path | None, device: str, precision: str, yes: bool, dry_run: bool,
+    dask: str | None, wait: float, out: Path, store: Path | None, device: str, precision: str, yes: bool, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train every combination of the grids' values, or run CHAPTER with it; what is finished is never done again.
 
@@ -52,7 +53,7 @@ def sweep(
         if dry_run:
             click.echo(forecast_chapter(path, grid, out, changes, jobs))
             return
-        table = sweep_chapter(path, grid, out, changes, jobs, dask)
+        table = sweep_chapter(path, grid, out, changes, jobs, dask, wait=wait)
     else:
         from bumplab.runs.sweep import forecast_runs, sweep_settings
 
@@ -60,7 +61,7 @@ def sweep(
         if dry_run:
             click.echo(forecast_runs(settings, jobs, store, device, precision))
             return
-        table = sweep_settings(settings, jobs, dask, store, device, precision, out=out)
+        table = sweep_settings(settings, jobs, dask, store, device, precision, out=out, wait=wait)
     failed = table["status"].tolist().count("failed")
     click.echo(f"{len(table) - failed} finished, {failed} failed: {out / 'table.parquet'}, {out / 'table.csv'}")
     sys.exit(1 if failed else 0)

@@ -34,8 +34,10 @@ Work = Callable[[Any], Outcome]
 
 #: Most processes at a time.
 MAX_JOBS = 1000
-#: Seconds to wait for a Dask scheduler and for its workers.
+#: Seconds to wait for a Dask scheduler.
 CONNECT_TIMEOUT = 5
+#: Seconds to wait for the first worker of a cluster, unless told otherwise, and at most (a week, in a queue).
+WORKER_TIMEOUT, MAX_WAIT = 60.0, 604_800
 #: Seconds after which a process without work ends, also when the sweep that started it was killed.
 IDLE_TIMEOUT = 20
 #: Of a scheduler: a host's name has at most 253 characters.
@@ -44,14 +46,24 @@ _DIED = "Its process died, perhaps for want of memory."
 
 
 @contextmanager
-def dask_client(dask: str | None) -> Iterator[Client | None]:
+def dask_client(dask: str | None, wait: float = WORKER_TIMEOUT, progress: bool = True) -> Iterator[Client | None]:
     """Connect to a Dask cluster, given as ``tcp://host:port`` or a scheduler file; None stands for this computer.
+
+    Parameters
+    ----------
+    dask : str, optional
+    wait : float
+        Seconds, 0 to 604,800, to wait for the first worker. Others may come at any time, and get work when they do.
+    progress : bool
+        Print that it waits.
 
     Raises
     ------
     BumplabError
         If Dask is not installed, or no scheduler answers, or its workers are absent or lack this bumplab.
     """
+    if not 0 <= wait <= MAX_WAIT:
+        raise BumplabError(f"To wait for workers takes 0 to {MAX_WAIT:,} seconds, got {quote(wait)}.")
     if dask is None:
         yield None
         return
@@ -72,16 +84,29 @@ def dask_client(dask: str | None) -> Iterator[Client | None]:
         raise BumplabError(f"No Dask scheduler answers at {quote(dask)}: start one, or mend the address.") from None
     with client:
         try:
-            client.wait_for_workers(1, timeout=CONNECT_TIMEOUT)
+            _wait_for_workers(client, dask, wait, progress)
             there = set(client.run(_version).values())  # pyright: ignore[reportAttributeAccessIssue]
         except TimeoutError:
-            raise BumplabError(f"The Dask scheduler at {quote(dask)} has no workers: start some.") from None
+            came = f", and none came within {wait:g} s" if wait else ""
+            mend = "start some, or wait longer (--wait)"
+            raise BumplabError(f"The Dask scheduler at {quote(dask)} has no workers{came}: {mend}.") from None
         except Exception as error:  # their ModuleNotFoundError arrives as a plain Exception
             reason = shorten(" ".join(str(error).split()), 160)
             raise BumplabError(f"The workers of {quote(dask)} cannot use bumplab: {reason}.") from None
         if there != {_version()}:
             raise BumplabError(f"The workers of {quote(dask)} have another version of bumplab: {_version()} is needed.")
         yield client
+
+
+def _wait_for_workers(client: Client, dask: str, wait: float, progress: bool) -> None:
+    """Return when a cluster has a worker, or raise TimeoutError after so many seconds."""
+    if client.scheduler_info(n_workers=-1)["workers"]:
+        return
+    if not wait:
+        raise TimeoutError
+    if progress:
+        print(f"The Dask scheduler at {quote(dask)} has no workers yet; waiting up to {wait:g} s.", flush=True)
+    client.wait_for_workers(1, timeout=wait)
 
 
 def _version() -> str:
@@ -186,8 +211,10 @@ def failure(error: Exception) -> Outcome:
     return _failed(f"{type(error).__name__}: {error}")
 
 
-def _attempt(work: Work, cell: Any, threads: int | None) -> Outcome:
-    """Do one cell; an error becomes its outcome."""
+def _attempt(work: Work, cell: Any, threads: int | None, version: str | None = None) -> Outcome:
+    """Do one cell; an error becomes its outcome, and so does another version of bumplab than the one needed."""
+    if version not in (None, _version()):
+        return _failed(f"The worker has {_version()} of bumplab: {version} is needed.")
     if threads:
         torch.set_num_threads(threads)
     try:
@@ -240,7 +267,8 @@ def _on_cluster(work: Work, todo: Mapping[str, Any], client: Client) -> Iterator
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    names = dict(zip(client.map(partial(_attempt, work, threads=1), todo.values(), pure=False), todo, strict=True))
+    attempt = partial(_attempt, work, threads=1, version=_version())  # of workers that come later, too
+    names = dict(zip(client.map(attempt, todo.values(), pure=False), todo, strict=True))
     for future, result in as_completed(list(names), loop=client.loop, with_results=True, raise_errors=False):
         name = names.pop(future)  # a cluster does again what is asked for and was on a worker that died
         if future.status == "finished":

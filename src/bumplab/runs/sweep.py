@@ -16,7 +16,15 @@ from bumplab.common.files import check_writable
 from bumplab.common.parsing import flatten
 from bumplab.runs.ensembles import load_or_train_ensemble, plan_ensembles
 from bumplab.runs.estimate import estimate_ensembles, estimate_seconds, format_estimate
-from bumplab.runs.executor import Outcome, dask_client, failure, num_workers, report_interrupts, run_tasks
+from bumplab.runs.executor import (
+    WORKER_TIMEOUT,
+    Outcome,
+    dask_client,
+    failure,
+    num_workers,
+    report_interrupts,
+    run_tasks,
+)
 from bumplab.runs.file_store import FileStore
 from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
@@ -43,6 +51,7 @@ def sweep_settings(
     progress: bool = True,
     out: Path | None = None,
     regions: Mapping[str, Region | str] | None = None,
+    wait: float = WORKER_TIMEOUT,
 ) -> pandas.DataFrame:
     """Return a table of runs, training those that are not known.
 
@@ -69,6 +78,8 @@ def sweep_settings(
         ``name.x``,
         ``name.y`` then say how accurate each run is on the conditions of its lattice that lie there, and ``name.n``
         how many those are.
+    wait : float
+        Seconds to wait for the first worker of the Dask cluster; others may come at any time.
 
     Returns
     -------
@@ -89,7 +100,7 @@ def sweep_settings(
     wanted = {each.id: each for each in settings}
     parts: dict[str, Any] = {name: parse_region(where) for name, where in (regions or {}).items()}
     store, out = Path(store or cache_folder()).absolute(), out and Path(out)
-    with dask_client(dask) as client:
+    with dask_client(dask, wait, progress) as client:
         here = ("auto", "auto") if client else (device, precision)  # workers may have what this computer lacks
         pick_precision(pick_device(here[0]), here[1])
         jobs = num_workers(jobs, device, client)
