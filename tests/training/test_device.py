@@ -1,4 +1,4 @@
-"""What a precision costs where a device has to emulate it."""
+"""What training warns of: a precision that a device has to emulate, a schedule that leaves some of the image."""
 
 import re
 
@@ -54,6 +54,14 @@ def test_training_says_so_once_and_goes_on(monkeypatch, capsys, tmp_path):
     assert train(ONE_STEP, tmp_path, "cpu", "bf16", progress=False).step == 1
     assert capsys.readouterr().err == warn_of_emulation(CPU, "bf16") + "\n"
     assert train(ONE_STEP.replace(seed=1), tmp_path / "exact", "cpu", progress=False).step == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_training_warns_once_of_a_schedule_that_leaves_some_of_the_image(capsys, tmp_path):
+    few = ONE_STEP.replace(diffusion={"timesteps": 100})
+    assert train(few.replace(training={"steps": 3}), tmp_path, "cpu", progress=False).step == 3
+    assert capsys.readouterr().err == few.diffusion.warn_of_signal() + "\n"
+    assert train(few.replace(diffusion={"schedule": "cosine"}), tmp_path / "fits", "cpu", progress=False).step == 1
     assert capsys.readouterr().err == ""
 
 

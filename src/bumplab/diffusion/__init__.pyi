@@ -1,4 +1,9 @@
-from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
+from .process import (
+    MAX_FINAL_SIGNAL as MAX_FINAL_SIGNAL,
+    MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS,
+    Denoiser as Denoiser,
+    Diffusion as Diffusion,
+)
 from .regression import Regression as Regression
 from .schedules import (
     cosine_alpha_bar as cosine_alpha_bar,

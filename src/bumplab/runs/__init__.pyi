@@ -53,6 +53,8 @@ from .executor import (
     CONNECT_TIMEOUT as CONNECT_TIMEOUT,
     IDLE_TIMEOUT as IDLE_TIMEOUT,
     MAX_JOBS as MAX_JOBS,
+    MAX_WAIT as MAX_WAIT,
+    WORKER_TIMEOUT as WORKER_TIMEOUT,
     Outcome as Outcome,
     Work as Work,
     dask_client as dask_client,

@@ -225,7 +225,8 @@ def run_loop(
     ([1], [{'step': 1}])
     """
     first, training = states[0], states[0].settings.training
-    for sentence in dict.fromkeys([warn_of_emulation(first.device, first.precision), *map(begin_session, states)]):
+    warnings = [warn_of_emulation(first.device, first.precision), first.settings.diffusion.warn_of_signal()]
+    for sentence in dict.fromkeys([*warnings, *map(begin_session, states)]):
         if sentence:
             tqdm.write(sentence, file=sys.stderr)
     log_every, pause = max(1, training.steps // 200), checkpoint_seconds
