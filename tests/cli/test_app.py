@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
 from bumplab.chapters.studies import select_studies
-from bumplab.chapters.validation import parameters
+from bumplab.chapters.validation import ParameterError, parameters
 from bumplab.cli.app import run
 from bumplab.cli.runs import runs_group
 from bumplab.common.errors import BumplabError, quote
@@ -681,6 +681,45 @@ def space(injected="", **values):
     exec(PARAMETERS, namespace)
     exec(injected, namespace)
     return namespace | values
+
+
+def lazy(source, names=None):
+    """Return what a program leaves behind under Python 3.14: a function in place of the annotations."""
+    namespace = {}
+    exec(source, namespace)
+    kinds = namespace.pop("__annotations__")
+
+    def annotate(form):
+        if form != 1:  # the compiler's own do the same for all but values
+            raise NotImplementedError
+        return {name: kinds[name] for name in names or kinds}
+
+    return namespace | {"__annotate__": annotate}
+
+
+STRINGIFIED = f"from __future__ import annotations\n{PARAMETERS}"
+EVALUATIONS = {
+    "a notebook": lambda: space(),
+    "a script": lambda: {name: value for name, value in space().items() if name != "In"},
+    "stringified, a script": lambda: exec(STRINGIFIED, names := {}) or names,
+    "stringified twice, a notebook": lambda: {"In": [PARAMETERS.replace(": int", ": 'int'")]} | lazy(PARAMETERS),
+    "lazy, a script": lambda: lazy(PARAMETERS),
+    "lazy, a notebook, compiled statement by statement": lambda: {"In": ["", PARAMETERS]} | lazy(PARAMETERS, ["steps"]),
+    "lazy, a cell that is no Python": lambda: {"In": ["%time x = 1", PARAMETERS, "x: int = ("]} | lazy(PARAMETERS),
+    "lazy, changed and run again": lambda: {"In": [PARAMETERS.replace("int", "list"), PARAMETERS]} | lazy(PARAMETERS),
+}
+
+
+@pytest.mark.parametrize("namespace", EVALUATIONS.values(), ids=EVALUATIONS)
+def test_parameters_are_found_however_annotations_are_evaluated(namespace):
+    p = parameters(namespace())
+    assert vars(p) == {"sigma": 1.0, "seed": 0, "show": False, "kind": "bump", "steps": [50, 10]}
+    with pytest.raises(ParameterError, match="Parameter 'seed' must be a whole number, got 'abc'"):
+        parameters(namespace() | {"seed": "abc"})
+
+
+def test_an_annotation_without_a_value_is_no_parameter():
+    assert vars(parameters({"In": ["seed: int\nsigma: float = 1.0"], "sigma": 2})) == {"sigma": 2.0}
 
 
 def test_checked_parameters_are_attributes():

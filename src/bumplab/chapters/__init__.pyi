@@ -95,6 +95,8 @@ from .validation import (
     MAX_NUMBER as MAX_NUMBER,
     MAX_VALUES as MAX_VALUES,
     ParameterError as ParameterError,
+    annotated_names as annotated_names,
+    annotated_types as annotated_types,
     parameter_type as parameter_type,
     parameters as parameters,
     reject_unknown as reject_unknown,

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bumplab.chapters.validation import parameter_type, reject_unknown, typed
+from bumplab.chapters.validation import annotated_names, parameter_type, reject_unknown, typed
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.files import book_folder, disk_errors, read_text
 from bumplab.common.parsing import parse_named
@@ -137,11 +137,10 @@ def tagged_source(path: Path, tag: str) -> str:
 
 def declared_parameters(path: Path) -> dict[str, tuple[type, Any]]:
     """Return a chapter's parameters: name to (type, default)."""
-    source = tagged_source(path, "parameters")
     return {
-        node.target.id: (parameter_type(ast.unparse(node.annotation)), ast.literal_eval(node.value))
-        for node in ast.parse(source).body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+        name: (parameter_type(kind), ast.literal_eval(value))
+        for name, kind, value in annotated_names(tagged_source(path, "parameters"))
+        if value
     }
 
 
@@ -162,8 +161,9 @@ def validate(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and types[name] is not str:
             value = parse_named(name, value)
         checked[name] = typed(name, value, types[name])
-    namespace: dict[str, Any] = {"__name__": "__validation__"}
-    exec(compile(tagged_source(path, "parameters"), f"{path.name}: parameters", "exec"), namespace)
+    source = tagged_source(path, "parameters")
+    namespace: dict[str, Any] = {"__name__": "__validation__", "In": ["", source]}  # as in a notebook
+    exec(compile(source, f"{path.name}: parameters", "exec"), namespace)
     namespace.update(checked)
     exec(compile(tagged_source(path, "validation"), f"{path.name}: validation", "exec"), namespace)
     return checked

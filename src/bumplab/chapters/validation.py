@@ -40,8 +40,8 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
     Parameters
     ----------
     namespace : mapping
-        The notebook's globals. Declared parameters are its annotated names. Names that papermill injected are
-        read from the cell it added, which starts with ``# Parameters``.
+        The notebook's globals. Declared parameters are its annotated names, see :func:`annotated_types`. Names that
+        papermill injected are read from the cell it added, which starts with ``# Parameters``.
     **checks : bumplab.chapters.checks.Check
         Parameter to what it may be, asked in this order.
 
@@ -66,7 +66,7 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
     Traceback (most recent call last):
     bumplab.chapters.validation.ParameterError: Parameter 'seeds' must be from 1 to 100, got 0.
     """
-    types = {name: parameter_type(kind) for name, kind in namespace.get("__annotations__", {}).items()}
+    types = annotated_types(namespace)
     for cell in namespace.get("In", ()):
         if cell.startswith("# Parameters\n"):
             targets = [node.targets[0] for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
@@ -79,6 +79,56 @@ def parameters(namespace: Mapping[str, Any], /, **checks: Check) -> SimpleNamesp
     return params
 
 
+def annotated_types(namespace: Mapping[str, Any]) -> dict[str, type]:
+    """Return the type of every annotated name of a notebook, or of a script: bool, int, float, str or list.
+
+    From Python 3.14 on, annotations are evaluated when they are asked for, by a function ``__annotate__``; and IPython
+    compiles one statement at a time, so that a notebook has that function of its last annotation alone. The cells
+    themselves, which IPython keeps as ``In``, say it under every Python.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The globals. Names that are annotated and have no value are left out.
+
+    Raises
+    ------
+    ParameterError
+        For another annotation.
+
+    Examples
+    --------
+    >>> annotated_types({"In": ["", "seeds: int = 5"], "seeds": 5})
+    {'seeds': <class 'int'>}
+    """
+    annotations: dict[str, Any] = {}
+    for cell in namespace.get("In", ()):
+        annotations |= {name: kind for name, kind, _ in annotated_names(cell)}
+    if "In" not in namespace and (annotate := namespace.get("__annotate__")):
+        annotations = annotate(1)  # annotationlib.Format.VALUE
+    annotations |= namespace.get("__annotations__") or {}
+    return {name: parameter_type(kind) for name, kind in annotations.items() if name in namespace}
+
+
+def annotated_names(source: str) -> list[tuple[str, str, ast.expr | None]]:
+    """Return name, annotation and value of every annotated name at the top level of a program, none if it is not one.
+
+    Examples
+    --------
+    >>> [(name, kind) for name, kind, _ in annotated_names("seeds: int = 5")]
+    [('seeds', 'int')]
+    """
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError):  # a cell that did not run
+        return []
+    return [
+        (node.target.id, ast.unparse(node.annotation), node.value)
+        for node in body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
+
+
 def reject_unknown(names: Iterable[str], types: Mapping[str, type]) -> None:
     """Raise :class:`ParameterError` for a name that is no parameter, with the closest one as a hint."""
     for name in names:
@@ -89,8 +139,15 @@ def reject_unknown(names: Iterable[str], types: Mapping[str, type]) -> None:
 
 
 def parameter_type(annotation: Any) -> type:
-    """Return the type that a parameter's annotation stands for: bool, int, float, str or list."""
-    kind = _TYPES.get(getattr(annotation, "__name__", annotation))
+    """Return the type that a parameter's annotation stands for, evaluated or as text: bool, int, float, str or list.
+
+    Examples
+    --------
+    >>> parameter_type(int), parameter_type("int"), parameter_type("'int'")
+    (<class 'int'>, <class 'int'>, <class 'int'>)
+    """
+    name = getattr(annotation, "__name__", annotation)
+    kind = _TYPES.get(name.strip("'\" ") if isinstance(name, str) else name)
     if kind is None:
         raise ParameterError(f"A parameter is annotated {quote(annotation)}: use one of {', '.join(_TYPES)}.")
     return kind
