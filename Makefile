@@ -85,8 +85,8 @@ fresh: $(READY)
 
 $(READY): constraints.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || \
-	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null || \
-	  { echo "bumplab needs Python 3.11 to 3.13, which $(PYTHON) is not: name one, as in make book PYTHON=python3.12" >&2; exit 1; }
+	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2> /dev/null || \
+	  { echo "bumplab needs Python 3.11 to 3.14, which $(PYTHON) is not: name one, as in make book PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "Installing into .venv; the first time this downloads torch and takes a few minutes."
 	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch hatchling hatch-requirements-txt
