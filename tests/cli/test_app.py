@@ -1,5 +1,6 @@
 """The command line: one sentence for a mistake, and parameters that are checked before a chapter runs."""
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
+from bumplab.chapters import execution
 from bumplab.chapters.catalogue import chapter_names, chapter_path, validate
 from bumplab.chapters.studies import select_studies
 from bumplab.chapters.validation import ParameterError, parameters
@@ -543,7 +545,7 @@ def test_parameters_reach_papermill_with_their_types(chapter, bumplab, monkeypat
 
     def execute(path, out, parameters, **_):
         given.update(parameters)
-        out.write_text('{"metadata": {"papermill": {}}}')
+        Path(out).write_text('{"metadata": {"papermill": {}}}')
 
     monkeypatch.setattr(papermill, "execute_notebook", execute)
     words = "-p sigma 2 -p seed 3 -p show true -p kind sos -p steps".split()
@@ -618,7 +620,7 @@ def test_a_kernel_that_dies_in_a_sweep_is_a_failed_cell(chapter, bumplab, tmp_pa
 def test_a_kernel_that_never_starts_is_one_sentence(chapter, bumplab, monkeypatch, tmp_path):
     monkeypatch.setattr(
         "bumplab.chapters.kernel.get_kernel_dict",
-        lambda: {"argv": [sys.executable, "-c", "raise SystemExit(3)", "{connection_file}"], "language": "python"},
+        lambda _: {"argv": [sys.executable, "-c", "raise SystemExit(3)", "{connection_file}"], "language": "python"},
     )
     refused(bumplab("rerun", chapter, "-o", tmp_path / "out.ipynb"), "No kernel starts for 99-tiny: Kernel died before")
     assert [path.name for path in tmp_path.iterdir()] == [chapter.name]
@@ -661,6 +663,58 @@ def test_a_chapter_runs_in_this_python_whatever_kernel_it_names_and_warns_of_not
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'out.ipynb'}\n", "")
     assert printed(tmp_path / "out.ipynb") == f"{sys.executable}\n"
+
+
+def test_no_name_of_a_file_in_the_way_is_taken_for_a_parameter_or_a_module(chapter, bumplab, tmp_path):
+    """papermill fills parameters into braces of paths; a notebook imports from its folder before it does elsewhere."""
+    folder = tmp_path / "of {seed} {1} {}"
+    folder.mkdir()
+    for library in ("bumplab", "numpy", "yaml", "random", "code"):
+        (folder / f"{library}.py").write_text("raise ImportError('a file of the reader')")
+    moved = chapter.rename(folder / chapter.name)
+    out = folder / "{seed}.ipynb"
+    assert bumplab("rerun", moved, "-p", "seed", "3", "-o", out) == (0, f"{out}\n", "")
+    assert json.loads(out.read_text())["metadata"]["papermill"]["input_path"] == str(moved)
+
+
+def test_text_reaches_a_chapter_as_it_is(chapter, bumplab, tmp_path):
+    with_story(chapter, "print(ascii(p.kind))")
+    notebook = json.loads(chapter.read_text())
+    notebook["cells"][1]["source"] = VALIDATION.splitlines(keepends=True)[:3]  # without the world
+    chapter.write_text(json.dumps(notebook))
+    text = "a=b '\"{y} \\n \\ '''\n# Parameters\tü"
+    assert bumplab("rerun", chapter, "-p", "kind", text, "-o", tmp_path / "out.ipynb")[0] == 0
+    assert printed(tmp_path / "out.ipynb") == f"{ascii(text)}\n"
+
+
+def test_a_chapter_saved_by_another_program_runs(chapter, bumplab, tmp_path):
+    """Colab writes format 4.0, no ids of cells, and widgets that lack their state."""
+    notebook = json.loads(chapter.read_text())
+    for cell in notebook["cells"]:
+        del cell["id"]
+    widgets = {"application/vnd.jupyter.widget-state+json": {"0a": {"model_name": "HBoxModel"}}}
+    notebook["metadata"] |= {"widgets": widgets, "colab": {"provenance": []}, "accelerator": "GPU"}
+    chapter.write_text(json.dumps(notebook | {"nbformat_minor": 0}))
+    out = tmp_path / "out.ipynb"
+    assert bumplab("rerun", chapter, "-p", "seed", "3", "-o", out) == (0, f"{out}\n", "")
+    nbformat.validate(nbformat.read(out, as_version=nbformat.NO_CONVERT))
+
+
+def test_a_chapter_runs_where_an_event_loop_does(chapter, tmp_path):
+    """As inside of a notebook."""
+
+    async def inside():
+        execution.rerun(chapter, {"seed": 3}, tmp_path / "out.ipynb", progress=False)
+
+    asyncio.run(inside())
+    assert printed(tmp_path / "out.ipynb") == "1.0 3 False bump [50, 10]\n"
+
+
+def test_a_kernel_that_dies_under_its_own_processes_leaves_nobody_waiting(chapter, bumplab, tmp_path):
+    pool = "with joblib.Parallel(n_jobs=2) as pool:\n    pool(joblib.delayed(abs)(i) for i in range(4))\n"
+    with_story(chapter, f"import joblib, os\n{pool}    os.kill(os.getpid(), 9)")
+    code, _, errors = bumplab("rerun", chapter, "-o", tmp_path / "out.ipynb")
+    assert code == 1 and "its kernel died" in errors
 
 
 def test_plain_papermill_with_an_unknown_parameter_stops_with_the_sentence(chapter, tmp_path):

@@ -52,8 +52,8 @@ def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = Tru
         check_writable(out.parent)
         try:
             papermill.execute_notebook(
-                path, part, parameters=values, cwd=out.parent, progress_bar=progress, log_output=False,
-                kernel_name="python3", language="python", kernel_manager_class=ChapterKernel,
+                _literal(path), _literal(part), parameters=values, cwd=out.parent, progress_bar=progress,
+                log_output=False, kernel_name="python3", language="python", kernel_manager_class=ChapterKernel,
                 start_timeout=START_TIMEOUT,
             )  # fmt: skip
             _publish(part, out)
@@ -68,6 +68,11 @@ def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = Tru
             raise
         finally:
             part.unlink(missing_ok=True)
+
+
+def _literal(path: Path) -> str:
+    """Return a path as papermill takes it, which fills parameters into braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _broken_off(error: BaseException, path: Path, part: Path, out: Path) -> BaseException:

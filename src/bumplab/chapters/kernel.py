@@ -13,8 +13,10 @@ class ChapterKernel(AsyncKernelManager):
     """A kernel of the Python that runs now, whichever kernels are installed under whatever names.
 
     A notebook names its kernel, such as ``python3``; on a computer with several environments that may be another
-    Python, without this package, or none at all. What is sent to and from the kernel is encrypted where both sides can
-    (jupyter_client 8.10): from ipykernel 7.4 on, a kernel warns at every start of what others on the computer can read.
+    Python, without this package, or none at all. Files of the folder in which it works are no modules: one that is
+    called yaml.py would be taken for the library. What is sent to and from the kernel is encrypted where both sides
+    can (jupyter_client 8.10): from ipykernel 7.4 on, a kernel warns at every start of what others on the computer can
+    read.
 
     Examples
     --------
@@ -26,7 +28,7 @@ class ChapterKernel(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         """The command that starts the kernel."""
-        return KernelSpec(**get_kernel_dict())
+        return KernelSpec(**get_kernel_dict(["--InteractiveShellApp.ignore_cwd=True"]))
 
     @default("transport_encryption")
     def _encryption(self) -> str:
