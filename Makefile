@@ -24,6 +24,8 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 EXECUTE := $(BIN)/python -m book._tools.execute
 
+# Kernels draw into the notebook: with another backend, as servers set it, every figure is lost in silence.
+unexport MPLBACKEND
 # No progress bars in outputs, and no run from the reader's own cache: new runs of the book live in _build.
 book outputs test: export TQDM_DISABLE = 1
 book outputs: export BUMPLAB_STORE = $(CURDIR)/_build/store

@@ -677,6 +677,21 @@ def test_no_name_of_a_file_in_the_way_is_taken_for_a_parameter_or_a_module(chapt
     assert json.loads(out.read_text())["metadata"]["papermill"]["input_path"] == str(moved)
 
 
+def test_figures_reach_the_notebook_whatever_the_environment_draws_with(chapter, bumplab, monkeypatch, tmp_path):
+    monkeypatch.setenv("MPLBACKEND", "agg")  # as on servers and in containers
+    with_story(chapter, "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert bumplab("rerun", chapter, "-o", tmp_path / "out.ipynb")[0] == 0
+    outputs = json.loads((tmp_path / "out.ipynb").read_text())["cells"][-1]["outputs"]
+    assert [output["output_type"] for output in outputs] == ["display_data"] and "image/png" in outputs[0]["data"]
+
+
+def test_an_error_of_many_lines_is_one_short_line(chapter, bumplab, tmp_path):
+    with_story(chapter, "raise ValueError('x' * 3000 + '\\n\\x1b[2Jand so on')")
+    code, _, errors = bumplab("rerun", chapter, "-o", tmp_path / "out.ipynb")
+    assert code == 1 and re.fullmatch(r"Error: 99-tiny failed: ValueError: x+\.\.\.[^\n]+\.\n", errors)
+    assert "\x1b" not in errors and "and so on. The notebook so far is " in errors and len(errors) < 700
+
+
 def test_text_reaches_a_chapter_as_it_is(chapter, bumplab, tmp_path):
     with_story(chapter, "print(ascii(p.kind))")
     notebook = json.loads(chapter.read_text())

@@ -17,6 +17,8 @@ from bumplab.common.files import atomic_write, check_writable, disk_errors
 
 #: Seconds that a kernel has to start: the first one after an installation reads everything from disk.
 START_TIMEOUT = 300
+#: Most characters of what is said of an error in a chapter; the notebook has all of it.
+MAX_REASON = 400
 
 
 def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = True) -> None:
@@ -59,9 +61,8 @@ def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = Tru
             _publish(part, out)
         except PapermillExecutionError as error:
             _publish(part, out)
-            raise ChapterFailed(
-                f"{path.stem} failed: {error.ename}: {error.evalue} The notebook so far is {out}."
-            ) from None
+            reason = shorten(printable(" ".join(f"{error.ename}: {error.evalue}".split())), MAX_REASON).rstrip(".")
+            raise ChapterFailed(f"{path.stem} failed: {reason}. The notebook so far is {out}.") from None
         except (RuntimeError, KeyboardInterrupt) as error:  # of nbclient: the kernel died, or never answered
             if part.is_file():
                 raise _broken_off(error, path, part, out) from None

@@ -28,7 +28,8 @@ class ChapterKernel(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         """The command that starts the kernel."""
-        return KernelSpec(**get_kernel_dict(["--InteractiveShellApp.ignore_cwd=True"]))
+        inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # others lose every figure, in silence
+        return KernelSpec(**get_kernel_dict(["--InteractiveShellApp.ignore_cwd=True"]), env=inline)
 
     @default("transport_encryption")
     def _encryption(self) -> str:
