@@ -692,6 +692,15 @@ def test_an_error_of_many_lines_is_one_short_line(chapter, bumplab, tmp_path):
     assert "\x1b" not in errors and "and so on. The notebook so far is " in errors and len(errors) < 700
 
 
+def test_what_a_killed_rerun_left_is_removed_by_the_next_one(chapter, bumplab, tmp_path):
+    for process in (2**30, os.getppid()):  # one that cannot be, and one that is at work
+        (tmp_path / f".out.{process}.ipynb").write_text("{}")
+    (tmp_path / ".out.mine.ipynb").write_text("{}")
+    assert bumplab("rerun", chapter, "-o", tmp_path / "out.ipynb")[0] == 0
+    hidden = {path.name for path in tmp_path.glob(".*")}
+    assert hidden == {f".out.{os.getppid()}.ipynb", ".out.mine.ipynb"}
+
+
 def test_text_reaches_a_chapter_as_it_is(chapter, bumplab, tmp_path):
     with_story(chapter, "print(ascii(p.kind))")
     notebook = json.loads(chapter.read_text())

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from bumplab.chapters.catalogue import validate
 from bumplab.common.errors import BumplabError, printable, quote, shorten
 from bumplab.common.files import atomic_write, check_writable, disk_errors
+from bumplab.common.leftovers import remove_leftovers
 
 #: Seconds that a kernel has to start: the first one after an installation reads everything from disk.
 START_TIMEOUT = 300
@@ -52,6 +54,7 @@ def rerun(path: Path, values: Mapping[str, Any], out: Path, progress: bool = Tru
         if out.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         check_writable(out.parent)
+        remove_leftovers(out.parent, re.compile(re.escape(out.stem[:80])), ".ipynb")
         try:
             papermill.execute_notebook(
                 _literal(path), _literal(part), parameters=values, cwd=out.parent, progress_bar=progress,

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 
-def remove_leftovers(folder: Path, name: re.Pattern[str]) -> None:
+def remove_leftovers(folder: Path, name: re.Pattern[str], suffix: str = "") -> None:
     """Remove what processes of this computer that were killed have left of writing files whose names match.
 
     Parameters
@@ -16,6 +16,8 @@ def remove_leftovers(folder: Path, name: re.Pattern[str]) -> None:
         It need not be there.
     name : re.Pattern
         Of the files that :func:`~bumplab.common.files.atomic_write` was to write.
+    suffix : str
+        What follows the number of the process in the name of a leftover.
 
     Raises
     ------
@@ -33,10 +35,10 @@ def remove_leftovers(folder: Path, name: re.Pattern[str]) -> None:
     1
     """
     for path in folder.iterdir() if folder.is_dir() else ():
-        stem, _, process = path.name.rpartition(".")
-        if stem[:1] == "." and name.fullmatch(stem[1:]) and process.isascii() and process.isdigit():
-            if not _is_running(int(process)):
-                path.unlink(missing_ok=True)
+        stem, _, process = path.name.removesuffix(suffix).rpartition(".")
+        written = path.name.endswith(suffix) and stem[:1] == "." and name.fullmatch(stem[1:])
+        if written and process.isascii() and process.isdigit() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
