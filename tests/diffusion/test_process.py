@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.process import Diffusion
-from bumplab.diffusion.schedules import cosine_alpha_bar, linear_alpha_bar
+from bumplab.diffusion.schedules import cosine_alpha_bar, final_signal, linear_alpha_bar, warn_of_signal
 
 SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
 PREDICTS = {"eps": "epsilon", "v": "v_prediction", "x0": "sample"}
@@ -178,22 +178,21 @@ def test_the_signal_at_the_end_is_that_of_diffusers():
     for schedule, name in (("linear", "linear"), ("cosine", "squaredcos_cap_v2")):
         for timesteps in (10, 100, 1000):
             theirs = DDPMScheduler(timesteps, beta_schedule=name).alphas_cumprod[-1].sqrt().item()
-            ours = Diffusion(schedule=schedule, timesteps=timesteps).final_signal()
-            assert ours == pytest.approx(theirs, rel=1e-4)
+            assert final_signal(schedule, timesteps) == pytest.approx(theirs, rel=1e-4)
 
 
 @pytest.mark.parametrize(
     "timesteps, words", [(2, "leaves 0.99"), (100, "leaves 0.60"), (500, "leaves 0.08"), (600, None), (1000, None)]
 )
 def test_a_linear_schedule_with_few_timesteps_is_warned_of(timesteps, words):
-    sentence = Diffusion(timesteps=timesteps).warn_of_signal()
+    sentence = warn_of_signal("linear", timesteps)
     assert (sentence is None) == (words is None)
     assert sentence is None or f"The linear schedule with {timesteps} timesteps {words} of the signal" in sentence
 
 
 @given(timesteps=st.integers(2, 10_000))
 def test_the_schedule_that_a_warning_names_fits_at_any_number_of_timesteps(timesteps):
-    assert Diffusion(schedule="cosine", timesteps=timesteps).warn_of_signal() is None
+    assert warn_of_signal("cosine", timesteps) is None
 
 
 @every_schedule

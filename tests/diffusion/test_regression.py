@@ -94,7 +94,3 @@ def test_it_predicts_nothing_but_images():
         preset("smoke", diffusion={"kind": "regression", "prediction_type": "eps"})
     with pytest.raises(BumplabError, match="kind"):
         preset("smoke", diffusion={"kind": "guess"})
-
-
-def test_no_schedule_is_warned_of_where_none_is_used():
-    assert Regression(kind="regression", timesteps=2).warn_of_signal() is None

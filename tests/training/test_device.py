@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bumplab.common.errors import BumplabError
+from bumplab.diffusion.schedules import warn_of_signal
 from bumplab.training.device import pick_precision, warn_of_emulation
 from bumplab.training.loop import train
 from bumplab.training.settings import preset
@@ -60,9 +61,10 @@ def test_training_says_so_once_and_goes_on(monkeypatch, capsys, tmp_path):
 def test_training_warns_once_of_a_schedule_that_leaves_some_of_the_image(capsys, tmp_path):
     few = ONE_STEP.replace(diffusion={"timesteps": 100})
     assert train(few.replace(training={"steps": 3}), tmp_path, "cpu", progress=False).step == 3
-    assert capsys.readouterr().err == few.diffusion.warn_of_signal() + "\n"
-    assert train(few.replace(diffusion={"schedule": "cosine"}), tmp_path / "fits", "cpu", progress=False).step == 1
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == warn_of_signal("linear", 100) + "\n"
+    for name, fits in {"cosine": {"schedule": "cosine"}, "none": {"kind": "regression", "timesteps": 100}}.items():
+        assert train(ONE_STEP.replace(diffusion={"timesteps": 100} | fits), tmp_path / name, "cpu", progress=False).step
+        assert capsys.readouterr().err == ""
 
 
 def test_fp16_on_a_cpu_is_refused_with_what_it_would_cost():

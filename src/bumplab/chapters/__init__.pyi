@@ -51,7 +51,12 @@ from .claims import (
     Values as Values,
     check_claim as check_claim,
 )
-from .execution import START_TIMEOUT as START_TIMEOUT, ChapterFailed as ChapterFailed, rerun as rerun
+from .execution import (
+    MAX_REASON as MAX_REASON,
+    START_TIMEOUT as START_TIMEOUT,
+    ChapterFailed as ChapterFailed,
+    rerun as rerun,
+)
 from .kernel import ChapterKernel as ChapterKernel
 from .measurements import (
     FEWEST_SEEDS as FEWEST_SEEDS,

@@ -20,10 +20,6 @@ from bumplab.diffusion.schedules import log_alpha_bar_table
 
 #: Most network calls for one image: ten for each of the most timesteps.
 MAX_SAMPLER_STEPS = 100_000
-#: Signal at the last timestep above which sampling, which starts without any, differs from training: Lin et al. (2024,
-#: "Common diffusion noise schedules and sample steps are flawed") measure harm at the 0.068 of Stable Diffusion. Linear
-#: with T = 1000 leaves 0.006 and with 600 0.048; cosine leaves at most 0.022, with T = 2.
-MAX_FINAL_SIGNAL = 0.05
 #: A network, or a function in its place: noisy images x (n, 1, N, N), timesteps t (n,), conditions mu (n, 2) to output.
 Denoiser = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -82,33 +78,6 @@ class Diffusion(FrozenConfig):
         """
         log = self.log_alpha_bar(t)
         return torch.exp(log / 2), torch.sqrt(-torch.expm1(log))
-
-    def final_signal(self) -> float:
-        """Return sqrt(alpha_bar) at the last timestep: how much of the image is left where sampling starts.
-
-        Examples
-        --------
-        >>> [round(Diffusion(schedule=s, timesteps=100).final_signal(), 4) for s in ("linear", "cosine")]
-        [0.603, 0.0005]
-        """
-        return self.signal_and_noise_scale(torch.tensor([self.timesteps - 1.0]))[0].item()
-
-    def warn_of_signal(self) -> str | None:
-        """Return in a sentence that the schedule leaves too much of the image at its end; None where it does not.
-
-        Examples
-        --------
-        >>> Diffusion(timesteps=1000).warn_of_signal() is None
-        True
-        """
-        left = self.final_signal()
-        if left <= MAX_FINAL_SIGNAL:
-            return None
-        cosine = self.replace(schedule="cosine").final_signal()
-        return (
-            f"The {self.schedule} schedule with {self.timesteps:,} timesteps leaves {left:.2f} of the signal at its "
-            f"end, but images are sampled from pure noise: schedule cosine leaves {cosine:.4f}."
-        )
 
     def add_noise(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Forward process: x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps; images (n, 1, N, N), `t` (n,).

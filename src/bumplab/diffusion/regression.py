@@ -34,16 +34,6 @@ class Regression(Diffusion):
     kind: Literal["regression"]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     prediction_type: Annotated[Literal["x0"], Field(alias="predicts")] = "x0"  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def final_signal(self) -> float:
-        """Return 0: what the network sees is blank, in training as well as in drawing.
-
-        Examples
-        --------
-        >>> Regression(kind="regression", timesteps=100).final_signal()
-        0.0
-        """
-        return 0.0
-
     def add_noise(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Return what the network sees: nothing.
 

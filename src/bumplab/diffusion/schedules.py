@@ -7,6 +7,11 @@ import math
 
 import torch
 
+#: Signal at the last timestep above which sampling, which starts without any, differs from training: Lin et al. (2024,
+#: "Common diffusion noise schedules and sample steps are flawed") measure harm at the 0.068 of Stable Diffusion. Linear
+#: with T = 1000 leaves 0.006 and with 600 0.048; cosine leaves at most 0.022, with T = 2.
+MAX_FINAL_SIGNAL = 0.05
+
 
 def linear_alpha_bar(timesteps: int) -> torch.Tensor:
     """Return alpha_bar (T,) float64 for beta rising linearly from 1e-4 to 0.02 (Ho et al. 2020, sec. 4).
@@ -41,6 +46,45 @@ def cosine_alpha_bar(timesteps: int) -> torch.Tensor:
     t = torch.arange(timesteps + 1, dtype=torch.float64) / timesteps
     f = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
     return torch.cumprod((f[1:] / f[:-1]).clamp(min=1 - 0.999), 0)
+
+
+def final_signal(schedule: str, timesteps: int) -> float:
+    """Return sqrt(alpha_bar) at the last timestep: how much of the image is left where sampling starts.
+
+    Parameters
+    ----------
+    schedule : {"linear", "cosine"}
+    timesteps : int
+        T.
+
+    Examples
+    --------
+    >>> [round(final_signal(schedule, 100), 4) for schedule in ("linear", "cosine")]
+    [0.603, 0.0005]
+    """
+    return math.exp(_log_alpha_bar_table(schedule, timesteps, torch.device("cpu"))[-1].item() / 2)
+
+
+def warn_of_signal(schedule: str, timesteps: int) -> str | None:
+    """Return in a sentence that a schedule leaves too much of the image at its end; None where it does not.
+
+    Parameters
+    ----------
+    schedule, timesteps
+        See :func:`final_signal`.
+
+    Examples
+    --------
+    >>> warn_of_signal("linear", 1000) is None
+    True
+    """
+    left = final_signal(schedule, timesteps)
+    if left <= MAX_FINAL_SIGNAL:
+        return None
+    return (
+        f"The {schedule} schedule with {timesteps:,} timesteps leaves {left:.2f} of the signal at its end, but images "
+        f"are sampled from pure noise: schedule cosine leaves {final_signal('cosine', timesteps):.4f}."
+    )
 
 
 @torch.compiler.assume_constant_result

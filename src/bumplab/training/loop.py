@@ -15,6 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from bumplab.common.errors import BumplabError
+from bumplab.diffusion.regression import Regression
+from bumplab.diffusion.schedules import warn_of_signal
 from bumplab.training.checkpoints import init_or_resume, save_checkpoint
 from bumplab.training.compilation import make_step
 from bumplab.training.device import warn_of_emulation
@@ -224,11 +226,11 @@ def run_loop(
     >>> [step for step, loss in state.history["loss"]], state.history["accuracy"]
     ([1], [{'step': 1}])
     """
-    first, training = states[0], states[0].settings.training
-    warnings = [warn_of_emulation(first.device, first.precision), first.settings.diffusion.warn_of_signal()]
-    for sentence in dict.fromkeys([*warnings, *map(begin_session, states)]):
-        if sentence:
-            tqdm.write(sentence, file=sys.stderr)
+    first, training, diffusion = states[0], states[0].settings.training, states[0].settings.diffusion
+    signal = None if isinstance(diffusion, Regression) else warn_of_signal(diffusion.schedule, diffusion.timesteps)
+    warnings = [warn_of_emulation(first.device, first.precision), signal]
+    for sentence in filter(None, dict.fromkeys([*warnings, *map(begin_session, states)])):
+        tqdm.write(sentence, file=sys.stderr)
     log_every, pause = max(1, training.steps // 200), checkpoint_seconds
     saved, begun = time.monotonic(), time.monotonic() - first.seconds * len(states)
     hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
