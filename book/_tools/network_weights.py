@@ -1,0 +1,90 @@
+"""Write the network that lives in the page: its weights in half precision, as a script, and a still.
+
+Usage: ``python -m book._tools.network_weights``. The network is the recorded run in the open world that chapter 3 keeps
+whole, of preset ``quick``; ``book/_static/network.js`` runs it. A script, unlike other data, can also be loaded by a
+page that is opened from a disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bumplab import runs
+from bumplab.chapters.catalogue import chapter_path
+from bumplab.chapters.studies import study_of
+from bumplab.runs.run import Run
+
+STATIC = Path(__file__).resolve().parents[1] / "_static"
+WEIGHTS, STILL = STATIC / "network-weights.js", STATIC / "network-still.png"
+#: The place of the bump in the still; pixels of the still for one of the model's, and its gap.
+PLACE, SCALE, GAP = (21.0, 10.0), 4, 8
+
+
+def recorded_run() -> Run:
+    """Return the run whose network lives in the page."""
+    study = study_of(chapter_path("03"))
+    return runs.load_or_train(next(each for each, kept in study.items() if kept == "all" and not each.world.periodic))
+
+
+def in_javascript(run: Run) -> str:
+    """Return a script that holds the run's weights, and what drawing with them takes.
+
+    Convolutions are stored as (height, width, in, out) and linear layers as (in, out), so that the weights that one
+    input has for all outputs lie beside each other.
+    """
+    settings = run.settings
+    moments = settings.diffusion.sampling_timesteps(settings.training.sampler_steps).float()
+    tensors = {
+        name: tensor.permute(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T if tensor.ndim == 2 else tensor
+        for name, tensor in run.model().state_dict().items()
+    }
+    data = np.concatenate([tensor.flatten().numpy().astype("<f2") for tensor in tensors.values()])
+    header = {
+        "size": settings.world.size,
+        "patch": settings.model.patch,
+        "encoding": {"length": settings.model.encoding, "base": settings.model.base},
+        "mu_frequency": settings.model.mu_frequency,
+        "timesteps": moments.tolist(),
+        "log_alpha_bar": settings.diffusion.log_alpha_bar(moments).flatten().tolist(),
+        "shapes": {name: list(tensor.shape) for name, tensor in tensors.items()},
+        "data": base64.b64encode(data.tobytes()).decode(),
+    }
+    return f"window.bumplabWeights = {json.dumps(header, separators=(',', ':'))};\n"
+
+
+def draw_still(run: Run) -> Image.Image:
+    """Return the steps of a drawing from left to right: above, the noisy image; below, what the network makes of it."""
+    settings = run.settings
+    size, steps = settings.world.size, settings.training.sampler_steps
+    x = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(3))
+    columns = []
+    for after, x0 in settings.diffusion.sample_trajectory(run.model(), torch.tensor([PLACE]), size, steps, noise=x):
+        columns.append((x, x0))
+        x = after
+    cell = size * SCALE
+    still = Image.new("RGB", (steps * (cell + GAP) - GAP, 2 * cell + GAP), "white")
+    for k, column in enumerate(columns):
+        for row, image in enumerate(column):
+            grey = settings.world.brightness(image)[0].clamp(0, 1).sqrt().mul(255).byte().numpy()
+            picture = Image.fromarray(grey).resize((cell, cell), Image.Resampling.NEAREST)
+            still.paste(picture.convert("RGB"), (k * (cell + GAP), row * (cell + GAP)))
+    return still
+
+
+def main() -> None:
+    """Write both files."""
+    run = recorded_run()
+    WEIGHTS.write_text(in_javascript(run), encoding="utf-8", newline="\n")
+    draw_still(run).save(STILL, optimize=True)
+    for path in (WEIGHTS, STILL):
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
