@@ -2,12 +2,13 @@
 
 import copy
 import json
+import re
 
 import chromium
 import pytest
 import torch
 
-from book._tools import network_weights
+from book._tools import network_page, network_weights
 from bumplab.analysis.detection import detect
 from bumplab.analysis.interventions import first_step_outputs, sample_with_outputs
 from bumplab.analysis.patching import patch_activations
@@ -37,9 +38,10 @@ def conditions():
     return places, others, torch.randn(COUNT, 1, 32, 32, generator=generator)
 
 
-def write_page(folder, body, scripts):
+def write_page(folder, body, scripts, style=""):
     path = folder / "page.html"
     links = "".join(f'<script defer src="{(STATIC / name).as_uri()}"></script>' for name in scripts)
+    links += f"<style>* {{box-sizing: border-box}} body {{margin: 0}} {style}</style>"
     view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     path.write_text(f'<!DOCTYPE html><meta charset="utf-8">{view}{links}<body>{body}', encoding="utf-8")
     return path
@@ -114,3 +116,117 @@ def test_swap_is_the_experiment_of_chapter_4(tab, run, model, conditions, layers
 
     here = run.settings.diffusion.sample(denoise, places, 32, 5, noise=noise)
     assert (here - draw(tab, places, noise, swap)).abs().max() < 1e-3
+
+
+@pytest.fixture
+def element(tmp_path):
+    """Return a page where the network can live twice, as the book has it."""
+    still = f'<a href="#away"><img src="{network_weights.STILL.as_uri()}" alt="A still"></a>'
+    first, second = (f'<div class="network-in-page" data-mode="{mode}">{still}</div>' for mode in ("draw", "swap"))
+    style = (STATIC / "network-page.css").read_text(encoding="utf-8")
+    return write_page(tmp_path, first + second, ["network-page.js"], style)
+
+
+def weigh(tab):
+    """Return how often a page asked for the weights."""
+    return sum(network_weights.WEIGHTS.name in address for address in tab.requests)
+
+
+def start(tab, number=0):
+    """Start a network of the page, and return the selector of its element."""
+    element = f".network-in-page:nth-of-type({number + 1})"
+    tab.evaluate(f"document.querySelector('{element} .start').click(), 0")
+    tab.until(f"document.querySelector('{element} .result')?.textContent")
+    return element
+
+
+def places(tab, element):
+    """Return the numbers in the sentence that says what was asked for and what was drawn."""
+    frame = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    sentence = tab.evaluate(f"{frame}.then(() => document.querySelector('{element} .result').textContent)")
+    return [float(number) for number in re.findall(r"[\d.]+\d", sentence)], sentence
+
+
+@browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_reader_drags_a_place_and_the_bump_follows(element, width):
+    with chromium.Page() as tab:
+        tab.open(element, width)
+        assert not weigh(tab) and tab.evaluate("document.querySelector('.start').checkVisibility()")
+        one = start(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert not tab.evaluate("document.querySelector('.still').checkVisibility()")
+        move = tab.swipe if width < 500 else tab.drag
+        centre = tab.middle(f"{one} .ask")
+        move(centre, (40, 20))
+        pixels = 32 / tab.evaluate(f"document.querySelector('{one} .ask').clientWidth")
+        (x, y, *drawn), _ = places(tab, one)
+        assert [x, y] == pytest.approx([15.5 + 40 * pixels, 15.5 + 20 * pixels], abs=0.6)
+        assert drawn == pytest.approx([x, y], abs=1)
+        for key in ("ArrowLeft", "ArrowLeft", "ArrowUp"):
+            tab("Input.dispatchKeyEvent", type="keyDown", key=key)
+        assert places(tab, one)[0][:2] == pytest.approx([x - 2, y - 1], abs=0.01)
+
+
+@browser
+def test_two_on_a_page_load_the_network_once_and_swap_codes(element):
+    with chromium.Page() as tab:
+        tab.open(element, dark=True)
+        start(tab)
+        two = start(tab, 1)
+        assert weigh(tab) == 1
+        verdicts = {}
+        for layer in UNet.layer_names:
+            tab.evaluate(f"document.querySelector('{two} [aria-label={layer}]').click(), 0")
+            verdicts[layer] = places(tab, two)[1].rsplit(". ", 1)[1]
+        assert verdicts["middle"] == "It stays." and verdicts["up2"] == verdicts["head"] == "It follows."
+        tab.evaluate(f"document.querySelector('{two} .swap').click(), 0")
+        assert "code from" not in places(tab, two)[1]
+
+
+@browser
+def test_slider_shows_each_step(element):
+    with chromium.Page() as tab:
+        tab.open(element)
+        one = start(tab)
+        column = f"[...document.querySelectorAll('{one} .strip canvas')].findIndex(e => e.matches('.chosen'))"
+        assert tab.evaluate(column) == 4
+        tab.evaluate(f"document.querySelector('{one} .step').focus(), 0")
+        for _ in range(2):
+            tab("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft", windowsVirtualKeyCode=37)
+        places(tab, one)
+        assert tab.evaluate(column) == 2
+        assert tab.evaluate(f"document.querySelector('{one} .step').getAttribute('aria-valuetext')") == (
+            "step 3 of 5, t = 599"
+        )
+        same = "(a, b) => document.querySelector(a).toDataURL() === document.querySelector(b).toDataURL()"
+        assert tab.evaluate(f"({same})('{one} .drawn', '{one} .strip canvas:nth-of-type(8)')")
+
+
+@browser
+def test_still_stands_without_javascript(element):
+    with chromium.Page() as tab:
+        tab.open(element, script=False)
+        assert tab.evaluate("[...document.images].filter((e) => e.checkVisibility() && e.naturalWidth).length") == 2
+
+
+class App:
+    """What adds files to a page, in place of Sphinx."""
+
+    def __init__(self):
+        self.files = []
+
+    def add_js_file(self, name, **options):
+        self.files.append(name)
+
+    add_css_file = add_js_file
+
+
+@pytest.mark.parametrize(
+    "body, files",
+    [('<div class="network-in-page">', ["network-page.js", "network-page.css"]), ("<p>network-in-page</p>", [])],
+)
+def test_only_pages_with_the_network_get_its_files(body, files):
+    app = App()
+    network_page.add_files(app, "book/intro", "page.html", {"body": body}, None)
+    assert app.files == files and all((STATIC / name).is_file() for name in files)

@@ -69,11 +69,11 @@ def draw_still(run: Run) -> Image.Image:
         x = after
     cell = size * SCALE
     still = Image.new("RGB", (steps * (cell + GAP) - GAP, 2 * cell + GAP), "white")
-    for k, column in enumerate(columns):
-        for row, image in enumerate(column):
-            grey = settings.world.brightness(image)[0].clamp(0, 1).sqrt().mul(255).byte().numpy()
-            picture = Image.fromarray(grey).resize((cell, cell), Image.Resampling.NEAREST)
-            still.paste(picture.convert("RGB"), (k * (cell + GAP), row * (cell + GAP)))
+    for k, (noisy, clean) in enumerate(columns):
+        for row, grey in enumerate([noisy[0, 0] / 4 + 0.5, settings.world.brightness(clean)[0].clamp(0, 1).sqrt()]):
+            picture = Image.fromarray(grey.clamp(0, 1).mul(255).byte().numpy()).convert("RGB")
+            enlarged = picture.resize((cell, cell), Image.Resampling.NEAREST)
+            still.paste(enlarged, (k * (cell + GAP), row * (cell + GAP)))
     return still
 
 
