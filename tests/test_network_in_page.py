@@ -69,7 +69,8 @@ def draw(tab, places, noise, swap="null", moments="undefined"):
 
 
 def test_files_are_those_of_the_recorded_run(run):
-    assert network_weights.WEIGHTS.read_text(encoding="utf-8") == network_weights.in_javascript(run)
+    here = network_weights.WEIGHTS.read_text(encoding="utf-8") == network_weights.in_javascript(run)
+    assert here, "run python -m book._tools.network_weights"
     assert network_weights.WEIGHTS.stat().st_size < 4 / 3 * 900_000
 
 
@@ -179,6 +180,10 @@ def test_two_on_a_page_load_the_network_once_and_swap_codes(element):
         for layer in UNet.layer_names:
             tab.evaluate(f"document.querySelector('{two} [aria-label={layer}]').click(), 0")
             verdicts[layer] = places(tab, two)[1].rsplit(". ", 1)[1]
+        tab.until(f"document.querySelectorAll('{two} [data-at]').length === {len(UNet.layer_names)}")
+        colours = tab.evaluate(f"[...document.querySelectorAll('{two} [data-at]')].map((e) => e.dataset.at)")
+        words = {"It stays.": "asked", "It follows.": "other"}
+        assert [words.get(verdict, "elsewhere") for verdict in verdicts.values()] == colours
         assert verdicts["middle"] == "It stays." and verdicts["up2"] == verdicts["head"] == "It follows."
         tab.evaluate(f"document.querySelector('{two} .swap').click(), 0")
         assert "code from" not in places(tab, two)[1]

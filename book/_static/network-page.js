@@ -20,8 +20,8 @@
     <div class="plane"><canvas class="drawn" role="img" aria-label="What the network draws"></canvas>
       <span class="ring asked"></span><span class="ring other"></span></div></div>
   <div class="words">
-    <p>Drag the <b class="asked">ring</b><span class="only-swapping"> or <b class="other">the other</b></span>. The network
-      gets its place, two numbers, and an image of noise.</p>
+    <p>Drag the <b class="asked">ring</b><span class="only-swapping"> or <b class="other">the other</b></span>. The
+      network gets its place, two numbers, and an image of noise.</p>
     <p class="result" aria-live="polite"></p>
     <p class="time"></p>
     <button class="noise" type="button">Other noise</button>
@@ -35,9 +35,12 @@
 </div>
 <details><summary>Look inside</summary>
   <fieldset class="layers"><legend>Layer <b class="layer"></b><span class="shape"></span></legend></fieldset>
+  <p class="remark only-swapping">Swapping the code of <b class="asked">orange</b> layers leaves the bump where you ask,
+    that of <b class="other">blue</b> ones moves it to the other place, that of grey ones does neither.</p>
   <div class="inside">
     <div><canvas class="activity" role="img"></canvas>
-      <p class="remark">A square is a channel. <b class="other">Blue</b>: below zero, <b class="asked">orange</b>: above.</p></div>
+      <p class="remark">Squares are channels, <b class="other">blue</b> below zero, <b class="asked">orange</b> above.</p>
+    </div>
     <div class="words">
       <label><input type="checkbox" class="swap"> Swap its code for that of the <b class="other">other place</b></label>
       <label><input type="checkbox" class="up-to" disabled> and the codes of all layers before it</label>
@@ -137,32 +140,53 @@
     const group = `layer-${Math.random()}`;
     const buttons = layers.map((name, k) => {
       const label = document.createElement("label");
-      const input = Object.assign(document.createElement("input"), { type: "radio", name: group, checked: k === layer });
+      const input = document.createElement("input");
+      Object.assign(input, { type: "radio", name: group, checked: k === layer });
       input.setAttribute("aria-label", name);
       input.addEventListener("input", () => {
         layer = k;
-        update(true);
+        update(swap.checked);
       });
       label.title = name;
       label.append(input, document.createElement("span"));
       return label;
     });
 
-    const swapped = () => (swap.checked ? layers.slice(upTo.checked ? 0 : layer, layer + 1) : []);
+    const upToLayer = (k) => layers.slice(upTo.checked ? 0 : k, k + 1);
+    const swapped = () => (swap.checked ? upToLayer(layer) : []);
+    const drawWith = (names) => network.draw(places.asked, noise, { place: places.other, layers: names });
 
     const draw = () => {
       const start = performance.now();
-      drawing = network.draw(places.asked, noise, { place: places.other, layers: swapped() });
+      drawing = drawWith(swapped());
       one(".time").textContent = `Drawn in ${Math.round(performance.now() - start)} ms, in your browser.`;
     };
 
+    // Where the bump of an image stands, and which of the places that is.
+    const judge = (image) => {
+      const found = findBump(image, size);
+      const near = (name) => Math.hypot(...found.map((v, axis) => v - places[name][axis])) < 2;
+      return { found, at: found && Object.keys(places).find(near) };
+    };
+
     const describe = () => {
-      const found = findBump(drawing.image, size);
-      const at = found && Object.keys(places).find((name) => Math.hypot(...found.map((v, a) => v - places[name][a])) < 2);
-      const where = !found ? "There is no single bump." : `Drawn at ${written(found)}.`;
+      const { found, at } = judge(drawing.image);
+      const where = found ? `Drawn at ${written(found)}.` : "There is no single bump.";
       if (!swap.checked) return `Asked for ${written(places.asked)}. ${where}`;
       const verdict = !found ? "" : { asked: " It stays.", other: " It follows." }[at] ?? " It goes elsewhere.";
       return `Asked for ${written(places.asked)}; code from ${written(places.other)}. ${where}${verdict}`;
+    };
+
+    // Try each layer in turn, once the reader rests, and colour its button.
+    let newest = 0;
+    const tryLayers = async () => {
+      const mine = ++newest;
+      for (const button of buttons) delete button.dataset.at;
+      for (let k = 0, rest = 300; swap.checked && k < layers.length; k++, rest = 0) {
+        await new Promise((resolve) => setTimeout(resolve, rest));
+        if (mine !== newest) return;
+        buttons[k].dataset.at = judge(drawWith(upToLayer(k)).image).at ?? "elsewhere";
+      }
     };
 
     const show = () => {
@@ -215,18 +239,22 @@
       });
     };
 
+    const change = () => {
+      update(true);
+      tryLayers();
+    };
     const choose = (step) => {
       slider.value = step;
       update(false);
     };
     const renew = () => {
       noise = Float32Array.from({ length: size * size }, gaussian);
-      update(true);
+      change();
     };
     const move = (name, place) => {
       places[name] = place.map((v) => Math.min(size - 1, Math.max(0, v)));
       card.classList.add("moved");
-      update(true);
+      change();
     };
     const placeOf = (event) => {
       const box = plane.getBoundingClientRect();
@@ -260,7 +288,7 @@
     one(".layers").append(...buttons);
     slider.addEventListener("input", () => update(false));
     one(".noise").addEventListener("click", renew);
-    for (const box of [swap, upTo]) box.addEventListener("input", () => update(true));
+    for (const box of [swap, upTo]) box.addEventListener("input", change);
     one("details").open = ["inside", "swap"].includes(card.dataset.mode);
     swap.checked = card.dataset.mode === "swap";
     renew();

@@ -53,11 +53,11 @@
           const row = y + Math.floor(tap / taps) - reach, column = x + (tap % taps) - reach;
           if (row < 0 || row >= side || column < 0 || column >= side) continue;
           const from = (row * side + column) * channels;
-          for (let c = 0; c < channels; c += 4) { // four at a time, as there are 16 channels or a multiple
-            const [a, b, d, e] = [values[from + c], values[from + c + 1], values[from + c + 2], values[from + c + 3]];
+          for (let c = 0; c < channels; c += 4) { // four channels at a time: their numbers are multiples of 4
+            const [v0, v1, v2, v3] = values.subarray(from + c, from + c + 4);
             let k = (tap * channels + c) * width;
             for (let o = out; o < out + width; o++, k++) {
-              result[o] += a * w[k] + b * w[k + width] + d * w[k + 2 * width] + e * w[k + 3 * width];
+              result[o] += v0 * w[k] + v1 * w[k + width] + v2 * w[k + 2 * width] + v3 * w[k + 3 * width];
             }
           }
         }
@@ -204,9 +204,9 @@
       return { image: Float32Array.from(places, (place) => head[place]), outputs };
     };
 
-    // Draw a bump by DDIM, from noise (size * size), in as many steps as `moments` has gaps. `swap` is { place, layers }:
-    // at each step these layers put out what they would for another place, on the same noisy image. Returns for each
-    // step { t, noisy, clean, outputs }, and the drawing.
+    // Draw a bump by DDIM, from noise (size * size), in as many steps as `moments`, places in `timesteps`, have gaps.
+    // `swap` is { place, layers }: at each step these layers put out what they would for another place, on the same
+    // noisy image. Returns for each step { t, noisy, clean, outputs }, and the drawing.
     const draw = (place, noise, swap = null, moments = [...timesteps.keys()]) => {
       const steps = [];
       let noisy = noise;
