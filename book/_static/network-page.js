@@ -39,7 +39,7 @@
     that of <b class="other">blue</b> ones moves it to the other place, that of grey ones does neither.</p>
   <div class="inside">
     <div><canvas class="activity" role="img"></canvas>
-      <p class="remark">Squares are channels, <b class="other">blue</b> below zero, <b class="asked">orange</b> above.</p>
+      <p class="remark">A square is a channel, <b class="other">blue</b> below, <b class="asked">orange</b> above 0.</p>
     </div>
     <div class="words">
       <label><input type="checkbox" class="swap"> Swap its code for that of the <b class="other">other place</b></label>
