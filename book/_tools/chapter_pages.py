@@ -116,9 +116,9 @@ class NumberFigures(_PageTransform):
     def change(self, page: dict[str, Any], cells: dict[str, nodes.container]) -> None:
         self.count, waiting = 0, []
         for node in list(self.document.findall(lambda node: isinstance(node, nodes.image | nodes.paragraph))):
-            if isinstance(node, nodes.image) and _in_output(node):
-                waiting.append(node)
+            if isinstance(node, nodes.image):
                 self.measure(node)
+                waiting += [node] if _in_output(node) else []
             elif isinstance(node, nodes.paragraph) and waiting and not _in_output(node):
                 # Prose between a figure and the next caption: the caption is another figure's.
                 images, waiting = waiting, []
