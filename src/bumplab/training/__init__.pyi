@@ -66,6 +66,7 @@ from .outcomes import (
     embedding_shape as embedding_shape,
     evaluate_final as evaluate_final,
     evaluate_model as evaluate_model,
+    expected_loss as expected_loss,
     layer_embedding as layer_embedding,
     measure as measure,
 )

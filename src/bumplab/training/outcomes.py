@@ -1,4 +1,4 @@
-"""What a network can do: accuracy during training and after it, and the embedding of a layer."""
+"""What a network can do: accuracy during training and after it, its loss, and the embedding of a layer."""
 
 from __future__ import annotations
 
@@ -84,6 +84,64 @@ def evaluate_final(model: UNet, settings: Settings, device: torch.device | str =
     """
     splits = settings.world.condition_splits(MAX_EVALUATIONS)
     return {name: evaluate_model(model, settings, mu.to(device)) for name, mu in splits.items()}
+
+
+@torch.no_grad()
+def expected_loss(
+    model: UNet, settings: Settings, conditions: torch.Tensor, timesteps: int = 20, seed: int = 0, batch: int = 1024
+) -> float:
+    """Return the loss of training in expectation over conditions, timesteps and noise, the same at every call.
+
+    On conditions that training shows it is the training loss, on others the validation loss. Noise levels are
+    stratified: each condition is noised at timesteps evenly spread from a start of its own. So the mean is unbiased,
+    and scatters less than that of as many independent draws.
+
+    Parameters
+    ----------
+    model : UNet
+        Or a function in its place, see :data:`bumplab.diffusion.process.Denoiser`.
+    settings : Settings
+        Of the model's run: its world and its diffusion, which say what the loss is.
+    conditions : torch.Tensor, (n, 2)
+        In pixels, on the model's device; one or more.
+    timesteps : int
+        For each condition, from 1 to those of the diffusion, where all of them are taken. The control without
+        diffusion has a single one.
+    seed : int
+        Of the starts and the noise.
+    batch : int
+        Images at a time.
+
+    Raises
+    ------
+    BumplabError
+        If there are no conditions, or such a number of timesteps is impossible.
+
+    Examples
+    --------
+    >>> from bumplab.training.settings import preset
+    >>> blank = lambda x, t, mu: torch.zeros_like(x)
+    >>> noise = preset("smoke", diffusion={"prediction_type": "eps"})
+    >>> round(expected_loss(blank, noise, noise.world.lattice()), 2)  # the variance of the noise
+    1.0
+    """
+    world, diffusion = settings.world, settings.diffusion
+    if not len(conditions):
+        raise BumplabError("A loss is the mean over conditions: give one or more.")
+    if not 1 <= timesteps <= diffusion.timesteps:
+        raise BumplabError(f"A loss takes 1 to {diffusion.timesteps:,} timesteps, got {quote(timesteps)}.")
+    strata = 1 if diffusion.kind == "regression" else timesteps
+    generator, total = torch.Generator().manual_seed(seed), 0.0
+    starts = torch.rand(len(conditions), generator=generator, dtype=torch.float64)
+    for k in range(strata):
+        for mu, start in zip(conditions.split(batch), starts.split(batch), strict=True):
+            x0 = world.render(mu)
+            t = ((k + start) * (diffusion.timesteps / strata)).long().clamp(max=diffusion.timesteps - 1)
+            eps = torch.randn(x0.shape, generator=generator)
+            if diffusion.kind == "regression":  # it knows timestep 0 alone, and no noise
+                t, eps = torch.zeros_like(t), torch.zeros_like(eps)
+            total += len(mu) * diffusion.loss(model, x0, mu, t.to(mu.device), eps.to(mu.device)).item()
+    return total / (strata * len(conditions))
 
 
 def layer_embedding(model: UNet, settings: Settings, moment: str) -> np.ndarray:
