@@ -38,7 +38,7 @@ POSSIBLE = {
         1,
     ),
     r"fig10\.rim|fig11\.narrow|fig12\..*|fig4g\.few|fig6b\..*|fig6c\..*|fig13\..*|fig14b\..*": (0, 1),
-    r"ours\.(frame|laptop|betti-control|additive-before|causal.*)": (0, 1),
+    r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.gain|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"fig2\.together|ours\.(parameterisation|sampler|scattered|geometry|encoding|within)": (-1, 1),
@@ -47,10 +47,11 @@ POSSIBLE = {
     # dimensions, distances and ratios
     r"fig2\.dimension.*": (1, np.inf),
     r"ours\.(target|regression)": (0, np.inf),
-    r"p0\.surface|ours\.(overlap|estimator|between|half|overfit|copier|saving|discs|onset\.encoding)": (0, np.inf),
+    r"p0\.surface|ours\.(overlap|estimator|between|half|overfit|copier|saving|discs)": (0, np.inf),
+    r"ours\.(onset\.encoding|product\.onset)": (0, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
     r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
-    r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells)": (-np.inf, np.inf),
+    r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
 }
 #: Claims about a layer of a network.
 GEOMETRY = (
