@@ -12,6 +12,7 @@ from bumplab.analysis.accuracy import Evaluation, evaluate
 from bumplab.analysis.activations import record_activations
 from bumplab.analysis.geometry import pca
 from bumplab.common.errors import BumplabError, quote
+from bumplab.diffusion.process import Denoiser
 from bumplab.models.unet import UNet
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
@@ -88,7 +89,7 @@ def evaluate_final(model: UNet, settings: Settings, device: torch.device | str =
 
 @torch.no_grad()
 def expected_loss(
-    model: UNet, settings: Settings, conditions: torch.Tensor, timesteps: int = 20, seed: int = 0, batch: int = 1024
+    model: Denoiser, settings: Settings, conditions: torch.Tensor, timesteps: int = 20, seed: int = 0, batch: int = 1024
 ) -> float:
     """Return the loss of training in expectation over conditions, timesteps and noise, the same at every call.
 
@@ -98,8 +99,7 @@ def expected_loss(
 
     Parameters
     ----------
-    model : UNet
-        Or a function in its place, see :data:`bumplab.diffusion.process.Denoiser`.
+    model : callable (x, t, mu) -> output
     settings : Settings
         Of the model's run: its world and its diffusion, which say what the loss is.
     conditions : torch.Tensor, (n, 2)
