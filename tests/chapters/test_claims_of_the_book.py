@@ -37,10 +37,10 @@ POSSIBLE = {
         0,
         1,
     ),
-    r"fig10\.rim|fig11\.narrow|fig12\..*|fig4g\.few|fig6b\..*|fig6c\..*|fig13\..*|fig14b\..*": (0, 1),
+    r"fig10\.rim|fig11\.narrow|fig12\.interior\..*|fig14b\..*": (0, 1),
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     # differences of shares, and rank correlations
-    r"fig4\.same|fig10\.gain|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
+    r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"fig2\.together|ours\.(parameterisation|sampler|scattered|geometry|encoding|within)": (-1, 1),
     # shares of variance, and the score F
     r"fig6e\.percolation|fig3\.factorization|ours\.given": (-np.inf, 1),

@@ -83,7 +83,7 @@ from .profiles import (
 )
 from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, linear_probe_r2 as linear_probe_r2, umap as umap
 from .steps import (
-    NOTHING as NOTHING,
+    TINY_SHARE as TINY_SHARE,
     lattice_code as lattice_code,
     orthogonality as orthogonality,
     parallelism as parallelism,

@@ -78,6 +78,7 @@ from .networks import (
 )
 from .ranges import Range as Range
 from .scoreboard import (
+    CITATION as CITATION,
     COLUMNS as COLUMNS,
     VERDICT_COLOURS as VERDICT_COLOURS,
     Scoreboard as Scoreboard,
