@@ -37,7 +37,7 @@ POSSIBLE = {
         0,
         1,
     ),
-    r"fig10\.rim|fig11\.narrow|fig12\.interior\..*|fig14b\..*": (0, 1),
+    r"fig10\.rim|fig11\.narrow|fig12\.interior\..*|fig4g\.few|fig6b\..*|fig6c\..*|fig13\..*|fig14b\..*": (0, 1),
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
