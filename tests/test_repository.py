@@ -363,3 +363,11 @@ def test_the_page_of_running_describes_the_presets_as_they_are():
             f"{settings.training.steps:,}",
         ]
         assert cells == described, name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_plain_markdown(path):
+    """Colab, GitHub and editors know no roles and no directives."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    words = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert re.findall(r"\{[a-z:]+\}`|^:::|^```\{", words, re.MULTILINE) == []

@@ -176,7 +176,7 @@ POINTS = "Array.from(document.querySelector('.plot').data[1].x)"
 def pages(tmp_path_factory):
     """Return a page of a book with one figure, built as the book is, and the same output on a page of its own."""
     folder = tmp_path_factory.mktemp("site")
-    for name in ("_config.yml", "book/references.bib"):
+    for name in ("_config.yml", "book/references.bib", "book/pages.yml"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     for name in ("_static", "_tools"):
