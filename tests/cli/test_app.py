@@ -661,9 +661,7 @@ def test_a_chapter_runs_in_this_python_whatever_kernel_it_names_and_warns_of_not
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'out.ipynb'}\n")
-    # On a busy machine a kernel that is told to stop may say that it was interrupted.
-    assert re.sub(r"\[IPKernelApp\] ERROR \| KeyboardInterrupt caught in kernel\.\n", "", done.stderr) == ""
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'out.ipynb'}\n", "")
     assert printed(tmp_path / "out.ipynb") == f"{sys.executable}\n"
 
 

@@ -34,3 +34,8 @@ class ChapterKernel(AsyncKernelManager):
     @default("transport_encryption")
     def _encryption(self) -> str:
         return "auto" if zmq.has("curve") else "disabled"
+
+    async def _async_interrupt_kernel(self) -> None:
+        """Interrupt what runs, but not a kernel that is told to end: one that has nothing to do would say so."""
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
