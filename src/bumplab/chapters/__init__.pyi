@@ -57,6 +57,7 @@ from .execution import (
     ChapterFailed as ChapterFailed,
     rerun as rerun,
 )
+from .exercises import check_answer as check_answer
 from .kernel import ChapterKernel as ChapterKernel
 from .measurements import (
     FEWEST_SEEDS as FEWEST_SEEDS,
