@@ -20,6 +20,7 @@ def image_grid(
     circles: torch.Tensor | None = None,
     scale: float = 1.15,
     limits: tuple[float, float] = (-1, 1),
+    row_names: Sequence[str] = (),
 ) -> Figure:
     """Draw a grid of images.
 
@@ -27,7 +28,7 @@ def image_grid(
     ----------
     pictures : torch.Tensor, (n, 1, N, N)
     titles : sequence of str, optional
-        One for each image.
+        One for each image, or one for each column.
     columns : int
         Images side by side, at most.
     circles : torch.Tensor, (n, 2), optional
@@ -36,6 +37,8 @@ def image_grid(
         Inches per image.
     limits : (float, float)
         Values shown as black and white.
+    row_names : sequence of str, optional
+        One for each row, to stand left of it.
 
     Returns
     -------
@@ -50,16 +53,19 @@ def image_grid(
     """
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    extra = 0.22 if titles is not None else 0.0
-    figure, axes = plt.subplots(rows, columns, figsize=(scale * columns, (scale + extra) * rows), squeeze=False)
+    titles = titles or ()
+    extra = 0.22 * -(-len(titles) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(scale * columns, scale * rows + extra), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for k, (axis, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
         axis.imshow(picture[0].cpu(), vmin=limits[0], vmax=limits[1])
-        if titles is not None:
+        if k < len(titles):
             axis.set_title(titles[k], fontsize=8.5, fontweight="normal")
         if circles is not None:
             axis.plot(*circles[k].tolist(), "o", color=VERMILION, markersize=14, markeredgewidth=1.3, fillstyle="none")
+    for axis, name in zip(axes[:, 0], row_names, strict=False):
+        axis.text(-0.1, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9.5)
     return figure
 
 
