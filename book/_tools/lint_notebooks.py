@@ -19,8 +19,8 @@ LONGEST_CELL = 16  # lines
 LONGEST_LINE = 88  # columns
 #: Names that say how a thing came about, not what it is.
 BANNED = {"asked", "found", "said", "known", "shown", "drawn", "told", "wanted"}
-#: What every cell with a figure may bind anew.
-PASSING = {"figure", "axes", "axis", "rows", "_"}
+#: What every cell with a figure, and every exercise, may bind anew.
+PASSING = {"figure", "axes", "axis", "rows", "answer", "_"}
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SCOPES = (ast.FunctionDef, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS)
 
