@@ -55,17 +55,18 @@ def image_grid(
     rows = -(-len(pictures) // columns)
     titles = titles or ()
     extra = 0.22 * -(-len(titles) // columns)
+    fontsize = 8.5 if len(titles) > columns else 10
     figure, axes = plt.subplots(rows, columns, figsize=(scale * columns, scale * rows + extra), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for k, (axis, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
         axis.imshow(picture[0].cpu(), vmin=limits[0], vmax=limits[1])
         if k < len(titles):
-            axis.set_title(titles[k], fontsize=8.5, fontweight="normal")
+            axis.set_title(titles[k], fontsize=fontsize, fontweight="normal")
         if circles is not None:
             axis.plot(*circles[k].tolist(), "o", color=VERMILION, markersize=14, markeredgewidth=1.3, fillstyle="none")
     for axis, name in zip(axes[:, 0], row_names, strict=False):
-        axis.text(-0.1, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9.5)
+        axis.text(-0.1, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=10)
     return figure
 
 
