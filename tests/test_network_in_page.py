@@ -229,7 +229,11 @@ class App:
 
 @pytest.mark.parametrize(
     "body, files",
-    [('<div class="network-in-page">', ["network-page.js", "network-page.css"]), ("<p>network-in-page</p>", [])],
+    [
+        ('<div class="network-in-page">', ["network-page.js", "network-page.css"]),
+        ('<div class="network-in-page" data-mode="draw">', ["network-page.js", "network-page.css"]),
+        ("<p>network-in-page</p>", []),
+    ],
 )
 def test_only_pages_with_the_network_get_its_files(body, files):
     app = App()
