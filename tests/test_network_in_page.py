@@ -68,10 +68,31 @@ def draw(tab, places, noise, swap="null", moments="undefined"):
     return torch.tensor(images).view(-1, 1, 32, 32)
 
 
+def check_file(path, run):
+    assert path.read_text(encoding="utf-8") == network_weights.in_javascript(run), (
+        "run python -m book._tools.network_weights"
+    )
+    assert path.stat().st_size < 4 / 3 * 900_000
+
+
 def test_files_are_those_of_the_recorded_run(run):
-    here = network_weights.WEIGHTS.read_text(encoding="utf-8") == network_weights.in_javascript(run)
-    assert here, "run python -m book._tools.network_weights"
-    assert network_weights.WEIGHTS.stat().st_size < 4 / 3 * 900_000
+    check_file(network_weights.WEIGHTS, run)
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return network_weights.runs_of_sets()
+
+
+@pytest.mark.parametrize("name, pairs, single", [("pairs", 729, 0), ("stripes", 0, 512), ("both", 729, 512)])
+def test_files_of_chapter_5_are_those_of_its_training_sets(sets, name, pairs, single):
+    run = sets[name]
+    check_file(network_weights.path_for(network_weights.WEIGHTS, name), run)
+    seen = run.settings.world.in_window(run.settings.world.seen()).all(1)
+    assert (int(seen.sum()), int((~seen).sum())) == (pairs, single)
+    hidden = network_weights.hidden_pixels(run)
+    assert len(hidden) == 32 * 32 and hidden.count("0") == pairs
+    assert all(hidden[32 * y + x] == "1" for x, y in [(14, 3), (18, 30), (3, 16), (16, 16)])  # the band, 14 to 18
 
 
 @browser
@@ -84,6 +105,21 @@ def test_page_draws_what_torch_draws(tab, run, model, conditions):
     ours, theirs = detect(here, world), detect(there, world)
     assert torch.equal(ours.count, theirs.count)
     torch.testing.assert_close(theirs.centre, ours.centre, atol=0.01, rtol=0, equal_nan=True)
+
+
+@browser
+@pytest.mark.parametrize("name", network_weights.SETS)
+def test_page_draws_stripes_as_torch_does(tmp_path, sets, conditions, name):
+    places, _, noise = (each[:8] for each in conditions)
+    settings, model = sets[name].settings, copy.deepcopy(sets[name].model()).half().float()
+    labels = places + settings.world.margin
+    here = settings.diffusion.sample(model, labels, 32, settings.training.sampler_steps, noise=noise)
+    weights = network_weights.path_for(network_weights.WEIGHTS, name).name
+    with chromium.Page() as tab:
+        tab.open(write_page(tmp_path, "", ["network.js", weights]))
+        tab.evaluate("window.network = bumplabNetwork(bumplabWeights), 0")
+        there = draw(tab, places, noise)
+    assert (here - there).abs().max() < 1e-3
 
 
 @browser
@@ -130,7 +166,7 @@ def element(tmp_path):
 
 def weigh(tab):
     """Return how often a page asked for the weights."""
-    return sum(network_weights.WEIGHTS.name in address for address in tab.requests)
+    return sum(network_weights.WEIGHTS.stem in address for address in tab.requests)
 
 
 def start(tab, number=0):
@@ -187,6 +223,33 @@ def test_two_on_a_page_load_the_network_once_and_swap_codes(element):
         assert verdicts["middle"] == "It stays." and verdicts["up2"] == verdicts["head"] == "It follows."
         tab.evaluate(f"document.querySelector('{two} .swap').click(), 0")
         assert "code from" not in places(tab, two)[1]
+
+
+@browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_reader_asks_networks_of_chapter_5_for_a_pair_that_training_hid(tmp_path, sets, width):
+    still = network_weights.path_for(network_weights.STILL, "pairs").as_uri()
+    div = f'<div class="network-in-page" data-mode="ask" data-networks="pairs stripes both"><img src="{still}"></div>'
+    style = (STATIC / "network-page.css").read_text(encoding="utf-8")
+    with chromium.Page() as tab:
+        tab.open(write_page(tmp_path, div, ["network-page.js"], style), width)
+        assert not weigh(tab)
+        one = start(tab)
+        assert weigh(tab) == 1 and tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert not tab.evaluate("document.querySelector('details').checkVisibility()")
+        x, y, *drawn = places(tab, one)[0]
+        assert [x, y] == [16, 8] and drawn[-1] == pytest.approx(8, abs=1)  # the known value, at least
+        assert "training hid" in places(tab, one)[1]
+        tab.evaluate(f"document.querySelector('{one} [value=both]').click(), 0")
+        tab.until(f"/Vertical stripe: at/.test(document.querySelector('{one} .result').textContent)")
+        assert places(tab, one)[0] == pytest.approx([16, 8, 16, 8], abs=1) and weigh(tab) == 2
+        pixel = tab.evaluate(
+            f"Array.from(document.querySelector('{one} .hidden').getContext('2d').getImageData(16, 3, 1, 1).data)"
+        )
+        other = tab.evaluate(
+            f"Array.from(document.querySelector('{one} .hidden').getContext('2d').getImageData(3, 3, 1, 1).data)"
+        )
+        assert pixel != other  # the band is drawn on the map
 
 
 @browser

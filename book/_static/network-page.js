@@ -2,18 +2,22 @@
 //
 // What the div holds stands in until the reader starts it, and for good without JavaScript or on paper. Starting loads
 // network.js and network-weights.js from beside this file. With data-mode="inside" the layers are open from the start,
-// with data-mode="swap" one of them also takes its code from another place.
+// with data-mode="swap" one of them also takes its code from another place, with data-mode="ask" none can be opened.
+// With data-networks="pairs both" there are several, from network-weights-pairs.js and so on, each loaded when the
+// reader first chooses it.
 (() => {
   const BASE = document.currentScript.src;
   const LAYER = "up2"; // the first to look at
   const PLACES = { asked: [21, 10], other: [8, 22] };
+  const PAIR = [16, 8]; // where no pair of stripes in training had its vertical one
+  const TRAINING = { pairs: "pairs only", stripes: "single stripes only", both: "both" };
   const STEPS = 5;
 
   const html = `
 <div class="pictures">
   <div><div class="name">You ask</div>
-    <div class="plane ask">
-      <span class="ring asked" role="slider" tabindex="0" aria-label="Place of the bump, moved by arrow keys"></span>
+    <div class="plane ask"><canvas class="hidden" aria-hidden="true"></canvas>
+      <span class="ring asked" role="slider" tabindex="0" aria-label="Place asked for, moved by arrow keys"></span>
       <span class="ring other" role="slider" tabindex="0" aria-label="Other place, moved by arrow keys"></span>
     </div></div>
   <div><div class="name moment"></div>
@@ -22,6 +26,7 @@
   <div class="words">
     <p>Drag the <b class="asked">ring</b><span class="only-swapping"> or <b class="other">the other</b></span>. The
       network gets its place, two numbers, and an image of noise.</p>
+    <fieldset class="training"><legend>Training showed</legend></fieldset>
     <p class="result" aria-live="polite"></p>
     <p class="time"></p>
     <button class="noise" type="button">Other noise</button>
@@ -57,13 +62,26 @@
       document.head.append(Object.assign(document.createElement("script"), { src, onload: resolve, onerror: reject }));
     });
 
-  const loadNetwork = async () => {
-    await Promise.all(["network.js", "network-weights.js"].map(load));
-    const network = window.bumplabNetwork(window.bumplabWeights);
+  const loadNetwork = async (name) => {
+    program ??= load("network.js");
+    await load(name ? `network-weights-${name}.js` : "network-weights.js");
+    const weights = window.bumplabWeights;
     delete window.bumplabWeights; // the text is larger than the numbers
-    return network;
+    await program;
+    return window.bumplabNetwork(weights);
   };
-  let loading = null; // once for all elements of the page
+  // Once for all elements of the page.
+  let program = null;
+  const loading = {};
+  const networkOf = async (name) => {
+    try {
+      return await (loading[name] ??= loadNetwork(name));
+    } catch (error) {
+      delete loading[name];
+      program = null;
+      throw error;
+    }
+  };
 
   // ------------------------------------------------------------- numbers and pictures
 
@@ -87,6 +105,20 @@
     });
     return light[peak] < 0.4 || far > near / 2 ? null : [sumX / near, sumY / near];
   };
+
+  // Where the vertical and the horizontal stripe stand: null where none is half as bright as it should be. The other
+  // stripe adds the same to all of a profile, so its median is taken off.
+  const findStripes = (image, size) =>
+    [(x, y) => y * size + x, (y, x) => y * size + x].map((index) => {
+      const numbers = [...Array(size).keys()];
+      const sums = numbers.map((k) => numbers.reduce((sum, l) => sum + image[index(k, l)] + 1, 0) / size);
+      const middle = sums.toSorted((a, b) => a - b)[size / 2], profile = sums.map((value) => value - middle);
+      const most = Math.max(...profile), peak = profile.indexOf(most);
+      if (most < 0.5) return null;
+      const near = numbers.filter((k) => Math.abs(k - peak) <= 2 && profile[k] > 0.1);
+      const weight = near.reduce((sum, k) => sum + profile[k], 0);
+      return near.reduce((sum, k) => sum + k * profile[k], 0) / weight;
+    });
 
   const paint = (canvas, width, height, colour) => {
     canvas.width = width;
@@ -123,12 +155,13 @@
 
   // ------------------------------------------------------------- one element
 
-  const bringToLife = (card, live, network) => {
+  const bringToLife = (card, live, network, names) => {
     const { size } = network;
     const one = (selector) => live.querySelector(selector), all = (selector) => [...live.querySelectorAll(selector)];
     const places = structuredClone(PLACES);
+    if (network.hidden) places.asked = [...PAIR];
     const plane = one(".ask"), slider = one(".step"), swap = one(".swap"), upTo = one(".up-to");
-    const blank = new Float32Array(size * size), layers = Object.keys(network.run(blank, 0, places.asked).outputs);
+    const blank = new Float32Array(size * size), layers = Object.keys(network.run(blank, 0, PLACES.asked).outputs);
     let layer = layers.indexOf(LAYER), noise, drawing;
 
     const cells = Array.from({ length: 2 * STEPS }, (_, k) => {
@@ -169,7 +202,16 @@
       return { found, at: found && Object.keys(places).find(near) };
     };
 
+    const isHidden = ([x, y]) => network.hidden[Math.round(y) * size + Math.round(x)] === "1";
+    const describeStripes = () => {
+      const words = findStripes(drawing.image, size).map((at) => (at === null ? "not drawn" : `at ${at.toFixed(1)}`));
+      const [vertical, horizontal] = words;
+      const said = `Asked for ${written(places.asked)}, a pair that training ${isHidden(places.asked) ? "hid" : "showed"}`;
+      return `${said}. Vertical stripe: ${vertical}. Horizontal: ${horizontal}.`;
+    };
+
     const describe = () => {
+      if (network.hidden) return describeStripes();
       const { found, at } = judge(drawing.image);
       const where = found ? `Drawn at ${written(found)}.` : "There is no single bump.";
       if (!swap.checked) return `Asked for ${written(places.asked)}. ${where}`;
@@ -239,6 +281,25 @@
       });
     };
 
+    // Where training showed no pair: orange, as on the maps of the chapter.
+    const showTraining = () => {
+      if (!network.hidden) return;
+      paint(one(".hidden"), size, size, (x, y) => (isHidden([x, y]) ? [247, 219, 156] : [250, 250, 250]));
+      card.classList.add("with-hidden");
+    };
+    const choices = names.map((name) => {
+      const label = document.createElement("label"), input = document.createElement("input");
+      Object.assign(input, { type: "radio", name: `${group}-training`, value: name, checked: name === names[0] });
+      input.addEventListener("input", async () => {
+        network = await networkOf(name);
+        if (!input.checked) return; // another was chosen meanwhile
+        showTraining();
+        change();
+      });
+      label.append(input, ` ${TRAINING[name]}`);
+      return label;
+    });
+
     const change = () => {
       update(true);
       tryLayers();
@@ -286,6 +347,9 @@
     const times = cells.slice(0, STEPS).map(() => document.createElement("span"));
     one(".strip").append(...cells, ...times);
     one(".layers").append(...buttons);
+    if (names.length > 1) one(".training").append(...choices);
+    else one(".training").remove();
+    showTraining();
     slider.addEventListener("input", () => update(false));
     one(".noise").addEventListener("click", renew);
     for (const box of [swap, upTo]) box.addEventListener("input", change);
@@ -305,16 +369,16 @@
     button.type = "button";
     button.className = "start";
     button.innerHTML = "Draw with the network <small>it runs in your browser: 1.1 MB</small>";
+    const names = (card.dataset.networks ?? "").split(" ");
     card.append(still, button, live);
 
     const start = async () => {
       button.disabled = true;
       try {
-        const network = await (loading ??= loadNetwork());
+        const network = await networkOf(names[0]);
         live.innerHTML = html;
-        bringToLife(card, live, network);
+        bringToLife(card, live, network, names);
       } catch (error) {
-        loading = null;
         button.disabled = false;
         button.textContent = "The network could not be loaded: try again";
         throw error;

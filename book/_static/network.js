@@ -125,7 +125,7 @@
   // ------------------------------------------------------------- the network
 
   window.bumplabNetwork = (weights) => {
-    const { size, patch, timesteps, log_alpha_bar } = weights;
+    const { size, patch, timesteps, log_alpha_bar, margin = 0, hidden = "" } = weights;
     const tensors = unpack(weights), places = patchIndex(size, patch);
     const w = (name) => tensors[name];
 
@@ -178,9 +178,11 @@
       });
     };
 
-    // Predict the clean image from a noisy one at timestep t. Layers named in `replacement` put out what it gives
-    // instead of their own. Returns the image and what all layers put out, in order of execution.
-    const run = (image, t, [x, y], replacement = {}) => {
+    // Predict the clean image from a noisy one at timestep t, for a place in pixels of the image. Layers named in
+    // `replacement` put out what it gives instead of their own. Returns the image and what all layers put out, in
+    // order of execution.
+    const run = (image, t, place, replacement = {}) => {
+      const [x, y] = place.map((each) => each + margin); // labels
       const outputs = {};
       const put = (name, output) => (outputs[name] = replacement[name] ?? output);
 
@@ -227,6 +229,6 @@
       return { steps, image: noisy };
     };
 
-    return { size, run, draw };
+    return { size, hidden, run, draw };
   };
 })();
