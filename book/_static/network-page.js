@@ -25,7 +25,8 @@
       <span class="ring asked"></span><span class="ring other"></span></div></div>
   <div class="words">
     <p>Drag the <b class="asked">ring</b><span class="only-swapping"> or <b class="other">the other</b></span>. The
-      network gets its place, two numbers, and an image of noise.</p>
+      network gets its place, two numbers, and an image of noise.<span class="only-hidden"> Orange: pairs that training
+      hid.</span></p>
     <fieldset class="training"><legend>Training showed</legend></fieldset>
     <p class="result" aria-live="polite"></p>
     <p class="time"></p>
