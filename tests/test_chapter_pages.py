@@ -173,6 +173,10 @@ def page(tmp_path_factory):
         _cell("bare", "show()", _picture(30)),
         _words("prose", "Prose without a caption.\n\n*A caption of nothing that stands here.*"),
         _cell("answer", "print(2)", "two", tags=["hide-cell"]),
+        _words("exercise", "**2.** How many?"),
+        _cell("count", "print(3)", "three", tags=["hide-cell"]),
+        _cell("again", "print(4)", "four", tags=["hide-cell"]),
+        _words("count-words", "<details><summary>Solution</summary>\n\nSo many.\n\n</details>"),
         _words("last", "## Last"),
         _cell("one", "show()", _picture(40)),
         _words("one-caption", "*One picture in the last section.* It says so."),
@@ -203,13 +207,21 @@ def test_the_answer_and_the_figure_come_first(page):
 
 
 def test_code_is_folded_but_where_it_teaches(page):
-    titles = [summary.find("p").text for summary in page.find_all("summary")]
-    assert titles == ["Run this chapter: set-up and parameters", *["Show the code"] * 3, "Solution", "Show the code"]
+    titles = [(summary.find("p") or summary).text for summary in page.find_all("summary")]
+    shown = ["Show the code"]
+    assert titles == ["Run this chapter: set-up and parameters", *shown * 3, "Solution", "Solution", *shown]
     assert not page.find_all("summary", attrs={"aria-label": True})
     code = [[block.text.strip() for block in fold.find_all(class_="highlight")] for fold in page.find_all("details")]
     assert code[0] == ["import a", "b = 1"] and code[1] == ["def helper(): pass", "show(helper)"]
     visible = [block for block in page.find_all(class_="highlight") if not block.find_parent("details")]
     assert [block.text.strip() for block in visible if block.find_parent(class_="cell_input")] == ["open = True"]
+
+
+def test_a_solution_is_one_fold_of_code_and_words(page):
+    solution = next(summary for summary in page.find_all("summary") if summary.text == "Solution").parent
+    assert solution.text.split() == ["Solution", "print(3)", "three", "print(4)", "four", "So", "many."]
+    assert not solution.find("details")
+    assert "How many?" in solution.find_previous("p").text
 
 
 def test_figures_have_numbers_texts_and_sizes(page):

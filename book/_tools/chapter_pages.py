@@ -7,7 +7,8 @@ What a page shows beyond its notebook stands in ``book/pages.yml``, by chapter:
 ``figure``
     The cell whose figure stands below them.
 ``open``
-    The cells whose code a reader should see; all other code is folded, together with that of the next figure.
+    The cells whose code a reader should see; all other code is folded, together with that of the next figure, and
+    that of a solution with its words.
 
 Figures get a number, an address (``#fig-5-3``), their size, and a text for readers who cannot see them, the first
 sentence of their caption: a paragraph after the figure that begins in italics.
@@ -31,6 +32,7 @@ from bumplab.chapters.catalogue import read_cells
 
 #: A page in the book's folder, and the number of a chapter.
 _PAGE = re.compile(r"book/((\d\d)?[\w-]+)")
+_SOLUTION = "<summary>Solution</summary>"
 _STYLE = re.compile(r'style="width: (\d+)px; height: (\d+)px;"')
 
 
@@ -67,15 +69,27 @@ class FoldCode(_PageTransform):
     default_priority = 198  # before myst_nb wraps what is to be hidden
 
     def change(self, page: dict[str, Any], cells: dict[str, nodes.container]) -> None:
+        for cell in reversed(cells.values()):
+            self.join_solution(cell)
         for name, cell in cells.items():
             if cell.get("hide_mode") == "all":
                 cell["prompt_show"], cell["prompt_hide"] = "Solution", "Hide the solution"
-            elif _source(cell) and name not in page.get("open", ()):
+            elif _source(cell) and name not in page.get("open", ()) and not cell.get("solution"):
                 cell["hide_mode"] = "input"
                 cell["prompt_show"], cell["prompt_hide"] = "Show the code", f"Hide the code ({name})"
         for cell in list(cells.values()):
             self.join(cell)
         self.fold_beginning()
+
+    @staticmethod
+    def join_solution(cell: nodes.container) -> None:
+        """Move the code of a solution into the fold of its words, if that follows."""
+        words = cell.next_node(descend=False, siblings=True)
+        if cell.get("hide_mode") == "all" and isinstance(words, nodes.raw) and _SOLUTION in words.astext():
+            cell["hide_mode"], cell["solution"] = None, True
+            parent = cell.parent
+            parent.remove(cell)
+            parent.insert(parent.index(words) + 1, cell)
 
     @staticmethod
     def join(cell: nodes.container) -> None:
