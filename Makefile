@@ -16,6 +16,11 @@ INSTRUCTIONS_sse41 := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENB
   NUMBA_CPU_NAME=generic BUMPLAB_STORE=$(CURDIR)/_build/store-sse41
 # Other instructions than its own print other last digits, which the pages must not show.
 CACHE := $(if $(filter native,$(PROCESSOR)),-p tests.nbval_cache)
+# Python and torch of make colab: Colab has 3.13 and 2.11.0, whose build for GPUs has gigabytes.
+COLAB_PYTHON ?= $(PYTHON)
+COLAB_TORCH ?=
+# make links ONLINE=yes asks other servers, too.
+ONLINE ?=
 # Options of the benchmark, as in make bench BENCH="--only diffusers --cap 60".
 BENCH ?=
 
@@ -35,7 +40,7 @@ book outputs test: export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint bench runs outputs address clean fresh
+.PHONY: help book test lint colab pythons newest links pdf measure bench runs outputs address clean fresh
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -60,9 +65,39 @@ lint: $(READY) ## check style, types, imports, the code of chapters, and that no
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=src $(BIN)/lint-imports
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(foreach version,3.11 3.12 3.13 3.14,$(BIN)/basedpyright --pythonpath $(BIN)/python --pythonversion $(version) &&) true
 	$(BIN)/python -m book._tools.lint_notebooks
 	$(BIN)/python -m book._tools.check_paths
+
+colab: ## run the set-up cell and chapters 1 and 2 beside the versions that Colab has; COLAB_PYTHON=python3.13 names a Python
+	OMP_NUM_THREADS=1 $(PYTHON) -m book._tools.colab --python $(COLAB_PYTHON) \
+	  $(if $(COLAB_TORCH),--torch $(COLAB_TORCH)) $(if $(TORCH_INDEX),--index $(TORCH_INDEX))
+
+pythons: ## import the package, and run the tests that need no torch, on every Python from 3.11 on that is here
+	$(PYTHON) -m book._tools.pythons
+
+# For whoever runs it on a schedule: what breaks here breaks for readers soon.
+newest: ## run tests and chapters in a fresh environment with the newest versions of everything
+	rm -rf .venv-newest && $(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	  -e '.[book,test]'
+	mkdir -p _build && .venv-newest/bin/python -m pip freeze --exclude-editable > _build/newest.txt
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 BUMPLAB_STORE=$(CURDIR)/_build/store-newest .venv-newest/bin/python -m pytest \
+	  -n $(JOBS) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
+	  --deselect tests/test_repository.py::test_constraints_are_what_make_installs \
+	  $$(.venv-newest/bin/python -m book._tools.execute --list) tests
+
+# Pages as they are built, and what GitHub shows. OWNER stands in for an address that is not known yet.
+links: $(READY) ## check links, anchors and pictures of the built site; ONLINE=yes asks other servers, too
+	$(BIN)/lychee $(if $(ONLINE),,--offline) --no-progress --include-fragments --exclude /OWNER/ \
+	  --root-dir $(CURDIR)/_build/html '_build/html/*.html' '_build/html/book/**/*.html' \
+	  README.md CONTRIBUTING.md benchmarks/README.md tests/field_reports.md
+
+pdf: $(READY) ## print the built site into _build/bumplab.pdf, with Chromium
+	$(BIN)/python -m book._tools.print_pdf
+
+measure: $(READY) ## measure weight, heights, open code and errors of the built pages, with Chromium
+	$(BIN)/python -m book._tools.measure_pages
 
 # What a GPU does is measured by .venv/bin/python benchmarks/gpu.py, in four minutes.
 bench: .venv/.bench ## race preset quick against two libraries on this machine; BENCH="--cap 60" passes options

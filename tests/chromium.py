@@ -38,6 +38,9 @@ class Page:
     Chromium reads commands from file descriptor 3 and writes answers and events to 4, JSON ended by a zero byte.
     """
 
+    #: Seconds to wait for an answer.
+    patience = PATIENCE
+
     def __init__(self, *flags):
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         read, self.out = os.pipe()
@@ -81,7 +84,7 @@ class Page:
 
     def _receive(self):
         while b"\0" not in self.buffer:
-            if not select.select([self.into], [], [], PATIENCE)[0]:
+            if not select.select([self.into], [], [], self.patience)[0]:
                 raise TimeoutError("Chromium does not answer.")
             chunk = os.read(self.into, 1 << 20)
             if not chunk:
@@ -99,7 +102,7 @@ class Page:
 
     def until(self, expression):
         """Wait until a JavaScript expression is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not self.evaluate(expression):
             if time.monotonic() > end:
                 raise TimeoutError(f"Never true: {expression}")

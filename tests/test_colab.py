@@ -1,14 +1,16 @@
-"""A simulated Colab: a chapter installs the package beside a torch and numpy that must stay as they are."""
+"""The set-up cell, and what make colab compares; make colab itself runs chapters beside the versions of Colab."""
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from book._tools import colab
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTER = ROOT / "book" / "01-worlds.ipynb"
@@ -52,43 +54,32 @@ def test_the_setup_cell_does_nothing_where_the_package_is(monkeypatch):
     exec(setup_cell(), {})
 
 
-def files_of(site, *names):
-    """Return size and time of every file of the named packages."""
-    found = (path for name in names for top in site.glob(f"{name}*") for path in [top, *top.rglob("*")])
-    return {
-        path: (path.stat().st_size, path.stat().st_mtime_ns)
-        for path in found
-        if path.is_file() and path.suffix != ".pyc"
-    }
+# ---------------------------------------------------------------- make colab
 
 
-@pytest.mark.colab
-def test_a_chapter_runs_beside_the_torch_and_numpy_of_colab(tmp_path):
-    """Only torch, numpy and a kernel are there; the set-up cell fetches the rest, then the chapter runs."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    environment |= {
-        "BUMPLAB_SOURCE": str(ROOT),
-        "BUMPLAB_STORE": str(tmp_path / "store"),
-        "PIP_COMPILE": "no",  # only to be quicker
-        "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
-        "TQDM_DISABLE": "1",
-    }
+def test_colab_is_what_its_maintainers_list():
+    asked = colab.read_asked(colab.COLAB.read_text(encoding="utf-8"))
+    assert asked["python"].startswith("3.13.") and asked["torch"] == "2.11.0" and asked["numpy"] == "2.1.3"
+    assert (asked["ipython"], asked["ipykernel"]) == ("7.34.0", "6.17.1")
 
-    def run(*command):
-        options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
-        done = subprocess.run([python, "-m", *command], **options)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
-    run("pip", "install", "--quiet", "torch", "numpy", "nbclient", "ipykernel")
-    site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
-    before = files_of(site, "torch", "numpy")
-    assert len(before) > 1000 and not list(site.glob("bumplab*"))
+def test_what_colab_brings_is_within_what_the_book_asks_for():
+    asked = colab.read_asked(colab.COLAB.read_text(encoding="utf-8"))
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    needed = {item.name: item.specifier for item in map(Requirement, filter(re.compile(r"\w").match, lines))}
+    assert set(needed) - set(asked) == {"ripser", "papermill"}  # what the set-up cell fetches
+    assert [name for name in set(needed) & set(asked) if asked[name] not in needed[name]] == []
 
-    notebook = tmp_path / "chapter.ipynb"
-    notebook.write_bytes(CHAPTER.read_bytes())
-    run("jupyter", "execute", "--timeout=600", str(notebook))
 
-    assert list(site.glob("bumplab*"))
-    assert files_of(site, "torch", "numpy") == before
+def test_colabs_versions_go_before_ours():
+    merged = colab.read_pins(colab.merge_constraints("numpy==2.4.6\nripser==0.6.15\n", {"numpy": "2.1.3"}))
+    assert merged == {"numpy": "2.1.3", "ripser": "0.6.15"}
+
+
+def test_the_table_names_what_differs():
+    asked = {"python": "3.13.15", "torch": "2.11.0", "a": "1", "b": "1"}
+    rows = colab.compare(asked, {"torch": "2.11.0+cu128", "a": "2", "b": "1"}, ["torch"])
+    assert [row.split() for row in rows[1:]] == [
+        ["torch", "2.11.0", "2.11.0+cu128"], ["a", "1", "2", "differs"], ["python", "3.13.15", "none", "differs"],
+        ["1", "more", "as", "on", "Colab"],
+    ]  # fmt: skip

@@ -26,7 +26,7 @@ from bumplab.runs.grids import MAX_CELLS, grid_settings, parse_grid
 @set_option
 @click.option("--grid", "axes", multiple=True, metavar="NAME=VALUES", help="0.5,1,2 or 0:5 or 0.1:1:10.")
 @jobs_option
-@click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: tcp://host:port, or its scheduler file.")
+@click.option("--dask", metavar="ADDRESS", help="Work on a Dask cluster: address or file of its scheduler.")
 @click.option("--wait", type=float, default=60, show_default=True, help="Seconds until a Dask worker has to be there.")
 @click.option("--out", type=click.Path(path_type=Path), default="sweep", show_default=True, help="Folder for results.")
 @store_option
