@@ -77,11 +77,19 @@ from .patching import patch_activations as patch_activations
 from .profiles import (
     GEOMETRY_MEASURES as GEOMETRY_MEASURES,
     CodeGeometry as CodeGeometry,
+    HolesAndPlaces as HolesAndPlaces,
     code_geometry as code_geometry,
     depth_profile as depth_profile,
+    holes_and_places as holes_and_places,
     profile_table as profile_table,
 )
-from .readout import ALPHAS as ALPHAS, linear_probe as linear_probe, linear_probe_r2 as linear_probe_r2, umap as umap
+from .readout import (
+    ALPHAS as ALPHAS,
+    linear_probe as linear_probe,
+    linear_probe_r2 as linear_probe_r2,
+    new_values_r2 as new_values_r2,
+    umap as umap,
+)
 from .steps import (
     TINY_SHARE as TINY_SHARE,
     lattice_code as lattice_code,

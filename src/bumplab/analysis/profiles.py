@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bumplab.analysis.activations import lattice_activations
+from bumplab.analysis.activations import lattice_activations, to_grid
 from bumplab.analysis.factorization import factorization_scores
 from bumplab.analysis.geometry import additive_fit, participation_ratio, pca
+from bumplab.analysis.readout import linear_probe_r2, new_values_r2
 from bumplab.analysis.steps import orthogonality, parallelism
+from bumplab.analysis.topology import betti_numbers
 from bumplab.common.errors import BumplabError, quote
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.unet import UNet
@@ -126,6 +128,68 @@ def depth_profile(
     layers = UNet.layer_names[1:-1] if layers is None else list(layers)
     codes = lattice_activations(model, world, diffusion, layers, **options)
     return {name: code_geometry(code) for name, code in codes.items()}
+
+
+@dataclass(frozen=True)
+class HolesAndPlaces:
+    """What a code r(x, y) has of the shape of its world, and how well places are read out of it.
+
+    Attributes
+    ----------
+    betti : tuple of int
+        Betti numbers of H0, H1 and H2, counted in four principal components with 500 landmarks as in chapter 3; a
+        torus has (1, 2, 1). See :func:`bumplab.analysis.topology.betti_numbers`.
+    pairs : float
+        R^2 of linear probes of x and of y, their mean, on conditions that were held out at random; at most 1. See
+        :func:`bumplab.analysis.readout.linear_probe_r2`.
+    values : float
+        The same where whole blocks of values are held out. See :func:`bumplab.analysis.readout.new_values_r2`.
+
+    Examples
+    --------
+    >>> HolesAndPlaces((1, 2, 1), 1.0, 0.97).is_torus
+    True
+    """
+
+    betti: tuple[int, ...]
+    pairs: float
+    values: float
+
+    @property
+    def is_torus(self) -> bool:
+        """Whether the Betti numbers are those of a torus."""
+        return tuple(self.betti) == (1, 2, 1)
+
+
+def holes_and_places(r: np.ndarray, world: BumpWorld) -> HolesAndPlaces:
+    """Return the holes of one code of a world's lattice, and how well places are read out of it.
+
+    Parameters
+    ----------
+    r : array, (n_x, n_y, D)
+        One vector for each condition of :meth:`bumplab.worlds.bumps.BumpWorld.lattice`; takes seconds.
+    world : BumpWorld
+        In a periodic one, sine and cosine of the places are read out.
+
+    Raises
+    ------
+    BumplabError
+        If the shape is another one, or a number is not finite.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford
+    >>> found = holes_and_places(clifford(16, 16), BumpWorld(size=16, periodic=True))
+    >>> found.betti, round(found.pairs, 2), round(found.values, 2)
+    ((1, 2, 1), 1.0, 1.0)
+    """
+    mu = to_grid(world.lattice(), world).numpy()
+    period = float(world.size) if world.periodic else None
+    return HolesAndPlaces(
+        betti=betti_numbers(r, components=4, landmarks=500),
+        pairs=float(linear_probe_r2(r, mu, period).mean()),
+        values=float(new_values_r2(r, mu, period).mean()),
+    )
 
 
 def profile_table(profiles: Iterable[Mapping[str, CodeGeometry]], measure: str) -> np.ndarray:

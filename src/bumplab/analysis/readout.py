@@ -127,6 +127,60 @@ def linear_probe_r2(
     return 1 - residual / total
 
 
+def new_values_r2(r: np.ndarray, mu: np.ndarray, period: float | None = None, blocks: int = 4) -> np.ndarray:
+    """Return how well values of x, and of y, are read out by a linear probe that was never fitted to them, as R^2.
+
+    Harder than :func:`linear_probe_r2`: a block of neighbouring values of x is left out, at all y, and read by a probe
+    that is fitted to the rest; each block in turn. A code that gives every value a direction of its own fails here.
+
+    Parameters
+    ----------
+    r : array, (n_x, n_y, D)
+    mu : array, (n_x, n_y, 2)
+        mu_x and mu_y in pixels.
+    period : float, optional
+        For a periodic world, its size: then sine and cosine of 2 pi mu / period are read out.
+    blocks : int
+        In how many blocks the values of a feature are left out, 2 or more.
+
+    Returns
+    -------
+    array (2,): of x and of y; 1 is perfect, 0 no better than the mean, below 0 worse.
+
+    Raises
+    ------
+    BumplabError
+        If the shapes are others, a number is not finite, or a feature has fewer values than there are blocks.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import clifford, one_hot
+    >>> mu = np.stack(np.meshgrid(np.arange(8), np.arange(8), indexing="ij"), axis=2)
+    >>> new_values_r2(clifford(8, 8), mu, period=8).round(2).tolist()  # on a circle, neighbours say it all
+    [1.0, 1.0]
+    >>> bool((new_values_r2(one_hot(8, 8), mu, period=8) < 0.1).all())  # where each value is alone, they say nothing
+    True
+    """
+    if np.ndim(r) != 3 or np.shape(mu) != (*np.shape(r)[:2], 2):
+        shapes = np.shape(r), np.shape(mu)
+        raise BumplabError(f"New values are read from r (n_x, n_y, D) for mu (n_x, n_y, 2), got {quote(shapes)}.")
+    if not 2 <= blocks <= min(np.shape(r)[:2]):
+        raise BumplabError(f"Use 2 to {min(np.shape(r)[:2])} blocks, as a feature has values, got {quote(blocks)}.")
+    points = pca(r, None)  # the ridge does not see this rotation, and D becomes at most n_x n_y
+    points, scores = points.reshape(-1, points.shape[-1]), []
+    for axis in (0, 1):
+        value = np.asarray(mu, dtype=np.float64)[..., axis].ravel()
+        angle = 2 * np.pi * value / period if period else value
+        targets = np.stack([np.sin(angle), np.cos(angle)] if period else [value], axis=1)
+        block = np.indices(np.shape(r)[:2])[axis].ravel() * blocks // np.shape(r)[axis]
+        predicted = np.empty_like(targets)
+        for hidden in range(blocks):
+            here = block == hidden
+            predicted[here] = linear_probe(points, targets, ~here)[here]
+        scores.append(1 - ((targets - predicted) ** 2).sum() / ((targets - targets.mean(axis=0)) ** 2).sum())
+    return np.array(scores)
+
+
 def umap(r: np.ndarray, n_components: int = 2, n_epochs: int = 200, seed: int = 0) -> np.ndarray:
     """Embed a representation by UMAP (McInnes et al. 2018), on one thread, so that the seed decides.
 
