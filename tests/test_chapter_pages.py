@@ -134,10 +134,11 @@ def test_the_footer_names_commit_and_date(tmp_path, monkeypatch):
 
 
 def _cell(name, source, *outputs, tags=()):
-    """Return a cell of code that shows pictures and lines of text."""
+    """Return a cell of code that shows pictures, interactive figures and lines of text."""
     metadata, shown = {"tags": list(tags)}, []
     for output in outputs:
-        data = {"image/png": output} if len(output) > 60 else {"text/plain": output}
+        kind = "text/html" if output.startswith("<") else "image/png" if len(output) > 60 else "text/plain"
+        data = {kind: output}
         shown.append({"output_type": "display_data", "data": data, "metadata": {}})
     options = {"execution_count": 1, "outputs": shown, "metadata": metadata}
     return {"cell_type": "code", "id": name, "source": source, **options}
@@ -145,6 +146,9 @@ def _cell(name, source, *outputs, tags=()):
 
 def _words(name, source):
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
+
+
+MOVING = '<div class="bumplab-figure point-cloud"><img class="still" alt="A cloud of points" src="data:,"></div>'
 
 
 def _picture(shade):
@@ -170,6 +174,8 @@ def page(tmp_path_factory):
         _cell("table", "print(1)", "a table"),
         _words("two-caption", "*Two pictures with $\\sigma$. Left: one.*\n\nProse."),
         _cell("teach", "open = True"),
+        _cell("moving", "show()", MOVING),
+        _words("moving-caption", "*A torus, to be turned by hand.* It has no picture."),
         _cell("bare", "show()", _picture(30)),
         _words("prose", "Prose without a caption.\n\n*A caption of nothing that stands here.*"),
         _cell("answer", "print(2)", "two", tags=["hide-cell"]),
@@ -202,14 +208,21 @@ def test_the_answer_and_the_figure_come_first(page):
     first = page.find(class_="first-screen")
     assert first.find_previous("p").text == "Is it so?" and "1 [1, 1]" in first.text
     hero = page.find("img", class_="hero")
-    assert hero["alt"] == "Fig. 7.2. One picture in the last section." and first.find_next("img") is hero
-    assert page.find("a", href="#fig-7-2").text == "Fig. 7.2" and len(page.find_all(id="fig-7-2")) == 1
+    assert hero["alt"] == "Fig. 7.3. One picture in the last section." and first.find_next("img") is hero
+    assert page.find("a", href="#fig-7-3").text == "Fig. 7.3" and len(page.find_all(id="fig-7-3")) == 1
+
+
+def test_an_interactive_figure_is_in_the_same_count(page):
+    moving = page.find(class_="bumplab-figure")
+    assert moving.find("img")["alt"] == "Fig. 7.2. A cloud of points"
+    caption = page.find(id="fig-7-2")
+    assert caption.text.startswith("Fig. 7.2 A torus, to be") and moving.find_next("p") is caption
 
 
 def test_code_is_folded_but_where_it_teaches(page):
     titles = [(summary.find("p") or summary).text for summary in page.find_all("summary")]
     shown = ["Show the code"]
-    assert titles == ["Run this chapter: set-up and parameters", *shown * 3, "Solution", "Solution", *shown]
+    assert titles == ["Run this chapter: set-up and parameters", *shown * 4, "Solution", "Solution", *shown]
     assert not page.find_all("summary", attrs={"aria-label": True})
     code = [[block.text.strip() for block in fold.find_all(class_="highlight")] for fold in page.find_all("details")]
     assert code[0] == ["import a", "b = 1"] and code[1] == ["def helper(): pass", "show(helper)"]
@@ -225,14 +238,14 @@ def test_a_solution_is_one_fold_of_code_and_words(page):
 
 
 def test_figures_have_numbers_texts_and_sizes(page):
-    images = [image for image in page.find_all("img") if "hero" not in image.get("class", ())]
+    images = [image for image in page.find_all("img") if not {"hero", "still"} & set(image.get("class", ()))]
     assert [image["alt"] for image in images] == [
         "Fig. 7.1, picture 1. Two pictures with sigma.",
         "Fig. 7.1, picture 2. Two pictures with sigma.",
         "Picture 3 of this page, in the section: First",
-        "Fig. 7.2. One picture in the last section.",
+        "Fig. 7.3. One picture in the last section.",
     ]
-    assert {(image["width"], image["height"]) for image in page.find_all("img")} == {("30", "20")}
+    assert {(image["width"], image["height"]) for image in images} == {("30", "20")}
     caption = page.find(id="fig-7-1")
     assert caption.text.startswith("Fig. 7.1 Two pictures") and caption.find_previous("img") is images[1]
     assert caption.find_next("pre").text.strip() != "a table"  # it stands above the code of the table

@@ -10,8 +10,8 @@ What a page shows beyond its notebook stands in ``book/pages.yml``, by chapter:
     The cells whose code a reader should see; all other code is folded, together with that of the next figure, and
     that of a solution with its words.
 
-Figures get a number, an address (``#fig-5-3``), their size, and a text for readers who cannot see them, the first
-sentence of their caption: a paragraph after the figure that begins in italics.
+Figures, still and interactive ones in one count, get a number, an address (``#fig-5-3``), their size, and a text for
+readers who cannot see them, the first sentence of their caption: a paragraph after the figure that begins in italics.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from bumplab.chapters.catalogue import read_cells
 #: A page in the book's folder, and the number of a chapter.
 _PAGE = re.compile(r"book/((\d\d)?[\w-]+)")
 _SOLUTION = "<summary>Solution</summary>"
+#: Where the words of an interactive figure begin.
+_STILL = re.compile(r'<img class="still" alt="')
 _STYLE = re.compile(r'style="width: (\d+)px; height: (\d+)px;"')
 
 
@@ -129,39 +131,45 @@ class NumberFigures(_PageTransform):
 
     def change(self, page: dict[str, Any], cells: dict[str, nodes.container]) -> None:
         self.count, waiting = 0, []
-        for node in list(self.document.findall(lambda node: isinstance(node, nodes.image | nodes.paragraph))):
-            if isinstance(node, nodes.image):
+        kinds = nodes.image | nodes.raw | nodes.paragraph
+        for node in list(self.document.findall(lambda node: isinstance(node, kinds))):
+            if isinstance(node, nodes.image | nodes.raw):
                 self.measure(node)
-                waiting += [node] if _in_output(node) else []
+                waiting += [node] if _in_output(node) and _is_picture(node) else []
             elif isinstance(node, nodes.paragraph) and waiting and not _in_output(node):
                 # Prose between a figure and the next caption: the caption is another figure's.
-                images, waiting = waiting, []
-                if _is_caption(node) and _section(node) is _section(images[-1]):
-                    self.name_figure(images, node)
+                pictures, waiting = waiting, []
+                if _is_caption(node) and _section(node) is _section(pictures[-1]):
+                    self.name_figure(pictures, node)
         for k, image in enumerate(filter(_in_output, self.document.findall(nodes.image)), start=1):
             if not image.get("alt", "").startswith("Fig. "):
                 image["alt"] = f"Picture {k} of this page, in the section: {_section(image)[0].astext()}"
 
-    def measure(self, image: nodes.image) -> None:
-        """Say how large an image is, so that a page does not move while it loads."""
+    def measure(self, image: nodes.image | nodes.raw) -> None:
+        """Say how large an image is, so that a page does not move while it loads; interactive figures say it."""
+        if isinstance(image, nodes.raw):
+            return
         image["classes"] = [*image.get("classes", []), "no-scaled-link"]
         path = Path(self.env.srcdir) / image["uri"].lstrip("/")
         size = png_size(path) if path.is_file() else None
         if size:
             image["width"], image["height"] = (f"{pixels}px" for pixels in size)
 
-    def name_figure(self, images: list[nodes.image], caption: nodes.paragraph) -> None:
-        """Number the images before a caption, the caption's figure and parts of it, and move the caption to them."""
+    def name_figure(self, pictures: list[nodes.Element], caption: nodes.paragraph) -> None:
+        """Number the pictures before a caption, the caption's figure and parts of it, and move the caption to them."""
         self.count += 1
         label, address = f"Fig. {self.number}.{self.count}", f"fig-{self.number.lower()}-{self.count}"
-        for part, image in enumerate(images, start=1):
-            of_several = f", picture {part}" if len(images) > 1 else ""
-            image["alt"] = f"{label}{of_several}. {caption_sentence(caption.astext())}"
+        for part, picture in enumerate(pictures, start=1):
+            name = f"{label}, picture {part}." if len(pictures) > 1 else f"{label}."
+            if isinstance(picture, nodes.raw):  # it has words of its own, which say what moves
+                picture.children[:] = [nodes.Text(_STILL.sub(rf"\g<0>{name} ", picture.astext(), count=1))]
+            else:
+                picture["alt"] = f"{name} {caption_sentence(caption.astext())}"
         caption["ids"].append(address)
         caption["classes"].append("figure-caption")
         link = nodes.reference("", label, refid=address, internal=True, classes=["figure-number"])
         caption.insert(0, [link, nodes.Text(" ")])
-        cell = next(node for node in _parents(images[-1]) if "cell" in node.get("classes", ()))
+        cell = next(node for node in _parents(pictures[-1]) if "cell" in node.get("classes", ()))
         if cell.parent is caption.parent:
             here, there = (cell.parent.index(node) for node in (cell, caption))
             if all("cell" in node.get("classes", ()) for node in cell.parent[here + 1 : there]):
@@ -241,6 +249,10 @@ def _section(node: nodes.Node) -> nodes.Element:
 
 def _in_output(node: nodes.Node) -> bool:
     return any(parent.get("nb_element") == "cell_code_output" for parent in _parents(node) if parent.attributes)
+
+
+def _is_picture(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.image) or 'class="bumplab-figure' in node.astext()
 
 
 def _is_caption(node: nodes.paragraph) -> bool:

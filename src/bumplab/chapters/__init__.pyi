@@ -78,6 +78,7 @@ from .networks import (
     target_of as target_of,
 )
 from .ranges import Range as Range
+from .run_table import RUN_COLUMNS as RUN_COLUMNS, runs_as_parquet as runs_as_parquet, tabulate_runs as tabulate_runs
 from .scoreboard import (
     CITATION as CITATION,
     COLUMNS as COLUMNS,
