@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from book._tools import chapter_pages, site_frame
 from book._tools.check_pages import MOST_OPEN, find_problems
 from book._tools.first_screens import BOOK, answer_html, caption_sentence, png_size, read_pages
+from bumplab.chapters.answers import Answers
 from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.chapters.claims import check_claim
 from bumplab.chapters.scoreboard import Scoreboard, collect_claims
@@ -189,7 +190,8 @@ def page(tmp_path_factory):
     ]
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
     (book / "07-small.ipynb").write_text(json.dumps(notebook))
-    (folder / "index.md").write_text("# Root\n\n```{toctree}\nbook/07-small\n```\n")
+    (folder / "index.md").write_text("# Root\n\n```{toctree}\nbook/07-small\nfindings\n```\n")
+    (folder / "findings.md").write_text('# Found\n\n<div class="findings">\n\n- a list\n\nwords\n\n</div>\n\nAfter.\n')
     (folder / "conf.py").write_text("extensions = ['myst_nb']\nnb_execution_mode = 'off'\n")
     claim = check_claim("a.b", "It works.", {"quick": [1, 1, 1]}, kind="own", source="ours", at_least=0.8)
     texts = {"answer": ["It is {a.b} so."], "figure": "one", "open": ["teach"]}
@@ -198,10 +200,23 @@ def page(tmp_path_factory):
         patch.setattr(chapter_pages, "read_pages", lambda: {"07-small": texts})
         patch.setattr(chapter_pages, "read_board", lambda: Scoreboard([("07-small", claim)]))
         app = Sphinx(folder, folder, folder / "out", folder / "trees", "html", status=None, warning=None)
+        patch.setattr(chapter_pages, "answer_findings", lambda board: Answers((), f"{len(board.rows)} claim"))
+        chapter_pages.setup(app)
+        app.build()
+        found = (folder / "out" / "findings.html").read_text(encoding="utf-8")
+        app = Sphinx(folder, folder, folder / "tex", folder / "trees-tex", "latex", status=None, warning=None)
         chapter_pages.setup(app)
         app.build()
     html = (folder / "out" / "book" / "07-small.html").read_text(encoding="utf-8")
-    return BeautifulSoup(html, "html.parser").find("div", role="main")
+    article = BeautifulSoup(html, "html.parser").find("div", role="main")
+    article.findings = found, next((folder / "tex").glob("*.tex")).read_text(encoding="utf-8")
+    return article
+
+
+def test_findings_are_coloured_on_a_page_and_a_list_in_latex(page):
+    html, tex = page.findings
+    assert '<div class="answers"><p>1 claim</p></div>' in html and "a list" not in html and "After." in html
+    assert "a list" in tex and "After." in tex
 
 
 def test_the_answer_and_the_figure_come_first(page):

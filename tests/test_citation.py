@@ -6,7 +6,7 @@ import re
 import yaml
 
 import bumplab
-from book._tools.data_pages import BOOK
+from book._tools.fill_pages import BOOK
 from bumplab.chapters.scoreboard import CITATION
 
 ROOT = BOOK.parent

@@ -211,7 +211,10 @@ class ShowFirst(_PageTransform):
 
 
 class ShowFindings(SphinxPostTransform):
-    """Put the answers of the scoreboard where a page has an empty ``<div class="findings">``."""
+    """Put the answers of the scoreboard, in their colours, in the place of the list in ``<div class="findings">``.
+
+    What shows no HTML, such as LaTeX, keeps the list, which :mod:`book._tools.fill_pages` has written.
+    """
 
     default_priority = 310
     formats = ("html",)
@@ -219,6 +222,11 @@ class ShowFindings(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         for node in list(self.document.findall(nodes.raw)):
             if 'class="findings"' in node.astext():
+                closed = "</div>" in node.astext()
+                while not closed:
+                    following = node.next_node(descend=False, siblings=True)
+                    closed = isinstance(following, nodes.raw) and "</div>" in following.astext()
+                    node.parent.remove(following)
                 html = answer_findings(read_board())._repr_mimebundle_()["text/html"]
                 node.replace_self(nodes.raw("", html, format="html"))
 

@@ -2,7 +2,8 @@
 
 Outputs are written into the notebooks themselves, without execution times or other machine-made metadata.
 Chapters run in reading order, since the scoreboard reads the outputs of those before it. The picture in the
-README is the figure of one cell of chapter 02; the scoreboard offers all claims as ``claims.csv`` and ``claims.json``.
+README is the figure of one cell of chapter 02; the scoreboard offers all claims as ``claims.csv`` and ``claims.json``,
+and pages without code take numbers from them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from book._tools.contents import find_chapters
+from book._tools.fill_pages import fill_pages
 from bumplab.chapters.catalogue import declared_parameters
 from bumplab.chapters.scoreboard import collect_claims
 from bumplab.common.exits import exit_code
@@ -81,6 +83,7 @@ def main(names: list[str]) -> None:
     board = collect_claims(BOOK)
     atomic_write(CLAIMS, board.to_csv())
     atomic_write(CLAIMS.with_suffix(".json"), board.to_json())
+    fill_pages()
 
 
 if __name__ == "__main__":

@@ -81,7 +81,10 @@ def test_six_findings_are_answered_and_the_networks_described():
     assert found.networks.startswith(
         f"Of {count} claims of the papers, {len(every_claim())} on quick (0.4 M weights, patches"
     )
-    assert re.search(r"and 0 on paper \(17\.\d M weights, pixels, eps\) are measured\.$", found.networks)
+    assert re.search(r"and 0 on paper \(17\.\d M weights, pixels, eps\) are measured\. ", found.networks)
+    assert re.search(
+        r"\. \d+ of \d+ verdicts would survive a mean that is off by the width of its interval\.$", found.networks
+    )
     page = found._repr_mimebundle_()
     assert page["text/html"].count('<div class="answer ') == 6 and all(name in page["text/plain"] for name in NETWORKS)
 

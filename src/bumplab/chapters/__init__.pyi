@@ -4,6 +4,7 @@ from .answers import (
     Answers as Answers,
     Finding as Finding,
     answer_findings as answer_findings,
+    keeps_verdict as keeps_verdict,
 )
 from .benchmarks import (
     GPU_LIMIT as GPU_LIMIT,

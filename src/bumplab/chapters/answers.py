@@ -139,6 +139,12 @@ class Answer:
         verdicts = "; ".join(f"{name}: {self.verdict(name)}" for name in ANSWERING)
         return f"{self.finding.title} {self.sentence()} {verdicts}."
 
+    def to_markdown(self) -> str:
+        """Return the finding, the sentence and the verdicts in one line of Markdown."""
+        groups = [(", ".join(names), verdict) for verdict, names in groupby(ANSWERING, self.verdict)]
+        verdicts = "; ".join(f"{names}: {verdict}" for names, verdict in groups)
+        return f"**{self.finding.title}** {self.sentence()} *{verdicts}.*"
+
     def to_html(self) -> str:
         """Return the finding, the sentence and the verdicts as HTML."""
         chips = "".join(_chip(list(names), verdict) for verdict, names in groupby(ANSWERING, self.verdict))
@@ -160,6 +166,10 @@ class Answers:
     answers: tuple[Answer, ...]
     networks: str
 
+    def to_markdown(self) -> str:
+        """Return a list of the answers, and the sentence, in Markdown: for what shows no HTML, such as LaTeX."""
+        return "\n".join([*(f"- {answer.to_markdown()}" for answer in self.answers), "", self.networks])
+
     def __str__(self) -> str:
         return "\n".join([*map(str, self.answers), self.networks])
 
@@ -167,6 +177,7 @@ class Answers:
         body = "".join(answer.to_html() for answer in self.answers)
         return {
             "text/plain": str(self),
+            "text/markdown": self.to_markdown(),
             "text/html": f'<div class="answers">{body}<p>{escape(self.networks)}</p></div>',
         }
 
@@ -192,7 +203,26 @@ def answer_findings(board: Scoreboard) -> Answers:
     counts = [sum(_is_measured(claim, name) for claim in claims) for name in ANSWERING]
     parts = [f"{count} on {name} ({_description(name)})" for name, count in zip(ANSWERING, counts, strict=True)]
     words = f"Of {len(claims)} claims of the papers, {join_words(parts)} are measured."
+    clear = [keeps_verdict(claim) for claim in claims if claim.headline.low is not None]
+    words += f" {sum(clear)} of {len(clear)} verdicts would survive a mean that is off by the width of its interval."
     return Answers(tuple(answers), words)
+
+
+def keeps_verdict(claim: Claim) -> bool:
+    """Return whether a claim's headline keeps its side of every bound when its mean moves by the interval's width.
+
+    Examples
+    --------
+    >>> from bumplab.chapters.claims import check_claim
+    >>> options = {"kind": "own", "source": "ours", "at_least": 0.5}
+    >>> [keeps_verdict(check_claim("a.b", "So.", {"quick": values}, **options)) for values in ([0.9, 0.91], [0.6, 0.7])]
+    [True, False]
+    """
+    one = claim.headline
+    if one.value is None or one.low is None or one.high is None:
+        return False
+    bounds = [bound for bound in (claim.at_least, claim.at_most) if bound is not None]
+    return all(abs(one.value - bound) > one.high - one.low for bound in bounds)
 
 
 def _is_measured(claim: Claim, network: str) -> bool:

@@ -10,7 +10,7 @@ import pandas
 import pytest
 from pyarrow import parquet
 
-from book._tools.data_pages import BOOK, PAGES, RUNS, computed_texts, fill
+from book._tools.fill_pages import BOOK, PAGES, RUNS, computed_texts, fill
 from book._tools.model_cards import CARDS, runs_of
 from bumplab.chapters import run_table
 from bumplab.chapters.run_table import RUN_COLUMNS, tabulate_runs
@@ -24,7 +24,7 @@ _CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def test_the_file_is_what_the_recorded_runs_say():
-    assert parquet.read_table(RUNS).equals(tabulate_runs(), check_metadata=True), "run book._tools.data_pages"
+    assert parquet.read_table(RUNS).equals(tabulate_runs(), check_metadata=True), "run book._tools.fill_pages"
     assert RUNS.stat().st_size < 1e6
 
 
@@ -83,7 +83,7 @@ def test_the_lines_on_the_page_run_where_the_package_is_not(tmp_path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_is_computed_on_a_page_is_up_to_date(page):
     text = page.read_text(encoding="utf-8")
-    assert fill(text, computed_texts(TABLE)) == text, "run book._tools.data_pages"
+    assert fill(text, computed_texts(TABLE)) == text, "run book._tools.fill_pages"
     assert text.count("<!-- computed: ") == text.count("<!-- end -->")
 
 
