@@ -1,7 +1,7 @@
 """Check the code on every Python from 3.11 on that is here, where torch need not be: ``make pythons``.
 
 For each one a virtual environment gets what the package needs but torch, at the versions of ``constraints.txt``. Every
-file is compiled with warnings as errors, every module that needs no torch is imported, and the tests that need none run.
+file is compiled with warnings as errors, every module that needs no torch is imported, and tests that need none run.
 """
 
 from __future__ import annotations
