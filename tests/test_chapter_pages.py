@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from PIL import Image
 from sphinx.application import Sphinx
@@ -27,6 +28,14 @@ every_page = pytest.mark.parametrize("name", read_pages())
 
 def test_every_chapter_has_its_page():
     assert set(read_pages()) == {path.stem for path in chapter_paths()} | {"benchmarks"}
+
+
+def test_the_contents_number_the_chapters():
+    contents = yaml.safe_load((BOOK.parent / "_toc.yml").read_text(encoding="utf-8"))
+    titles = {entry["file"]: entry.get("title") for part in contents["parts"] for entry in part["chapters"]}
+    for path in chapter_paths():
+        heading = "".join(read_cells(path)[0]["source"]).splitlines()[0].removeprefix("# ")
+        assert titles[f"book/{path.stem}"] == f"{int(path.stem[:2])}. {heading}"
 
 
 @every_page
