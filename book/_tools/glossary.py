@@ -64,8 +64,8 @@ class ExplainWords(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         if self.env.docname == "book/notation":
             for term in self.document.findall(nodes.term):
-                if isinstance(term[0], nodes.strong):
-                    term[0]["ids"].append(address_of(term.astext()))  # a term's own are not written
+                mark = f'<span id="{address_of(term.astext())}"></span>'  # the ids of a term are not written
+                term.insert(0, nodes.raw("", mark, format="html"))
         if not _PAGE.fullmatch(self.env.docname):
             return
         left = {word.lower(): entry for word, entry in read_glossary().items()}

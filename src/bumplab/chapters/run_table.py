@@ -18,6 +18,7 @@ from bumplab.runs.pack_store import PackStore
 from bumplab.runs.run import FINAL_WEIGHTS, Run
 from bumplab.runs.store import recorded_folder
 from bumplab.runs.tables import lists_as_json
+from bumplab.training.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow
@@ -165,7 +166,7 @@ def _facts(run: Run) -> dict[str, Any]:
         settings[f"{name}.x"], settings[f"{name}.y"] = settings.pop(name)
     losses = np.array(run.curves["loss"])
     return {
-        "network": network_of(run.settings),
+        "network": network_of(run.settings) if isinstance(run.settings, Settings) else "none",
         **lists_as_json(settings),
         **flatten(run.scalars),
         "loss": round(float(losses[-max(1, len(losses) // 10) :, 1].mean()), 6),
