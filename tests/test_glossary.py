@@ -57,7 +57,7 @@ def test_a_word_is_explained_once_and_not_in_links_code_or_headings(tmp_path, mo
     (book / "01-small.md").write_text(CHAPTER)
     (book / "other.md").write_text("# Other\n\nA gap.\n")
     (tmp_path / "index.md").write_text("# Root\n\n```{toctree}\nbook/notation\nbook/01-small\nbook/other\n```\n")
-    (tmp_path / "conf.py").write_text("extensions = ['myst_parser']\nmyst_enable_extensions = ['deflist']\n")
+    (tmp_path / "conf.py").write_text("extensions = ['myst_nb']\nmyst_enable_extensions = ['deflist']\n")
     words = read_glossary(book / "notation.md")
     assert set(words) == {"gap", "wide gap", "score"} and words["gap"] == ("word-gap", "What x leaves out.")
     monkeypatch.setattr(glossary, "read_glossary", lambda: words)
