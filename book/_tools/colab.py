@@ -2,9 +2,9 @@
 
 Usage: ``make colab``, or ``python -m book._tools.colab [--python NAME] [--torch VERSION] [CHAPTER ...]`` with any
 Python from 3.11 on. A virtual environment, made anew each time, gets what ``tests/colab-constraints.txt`` names; only
-torch is the one of ``constraints.txt`` unless said otherwise, since Colab's build for GPUs has gigabytes. Then each
-chapter runs from its first cell on, and a table says which versions were asked for, which were there, and what the
-set-up cell added. It may change nothing that was there before.
+torch is the one of ``constraints.txt`` unless said otherwise, since Colab's build for GPUs has gigabytes. Then the
+set-up cell runs, then the chapters, two at a time, and a table says which versions were asked for, which were there, and
+what the set-up cell added. It may change nothing that was there before.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,10 +153,14 @@ class Runtime:
         python = self.run("-c", "import platform; print(platform.python_version())").strip()
         return {"python": python} | {normalize(item["name"]): item["version"] for item in listed}
 
-    def execute(self, chapter: str) -> None:
-        """Run a chapter, in the folder, from a copy."""
-        copy = self.folder / f"{chapter}.ipynb"
-        copy.write_bytes((ROOT / "book" / copy.name).read_bytes())
+    def execute(self, chapter: str, only: tuple[str, ...] = ()) -> None:
+        """Run a copy of a chapter in the folder; where tags are given, only its cells that have one of them."""
+        notebook = json.loads((ROOT / "book" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+        if only:
+            cells = notebook["cells"]
+            notebook["cells"] = [cell for cell in cells if set(only) & set(cell["metadata"].get("tags", ()))]
+        copy = self.folder / f"{chapter}{'-'.join(only)}.ipynb"
+        copy.write_text(json.dumps(notebook), encoding="utf-8")
         self.run("-m", "jupyter", "execute", "--timeout=900", str(copy))
 
 
@@ -173,9 +178,11 @@ def main(arguments: list[str]) -> int:
         before = runtime.versions()
         named = re.findall(r"^[\w-]+", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
         print(*compare(runtime.asked, before, RUNTIME + named), sep="\n", flush=True)
-        for chapter in options.chapters:
-            runtime.execute(chapter)
-            print(f"{chapter} ran, from its set-up cell on.", flush=True)
+        runtime.execute(options.chapters[0], ("setup", "parameters", "validation"))
+        print("The set-up cell ran, and the parameters were found.", flush=True)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(runtime.execute, options.chapters))
+        print(f"{' and '.join(options.chapters)} ran.", flush=True)
         after = runtime.versions()
     changed = [f"{name} {before[name]} -> {after.get(name)}" for name in before if after.get(name) != before[name]]
     print("The set-up cell added", ", ".join(sorted(set(after) - set(before))) + ".")
