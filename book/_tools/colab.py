@@ -3,8 +3,8 @@
 Usage: ``make colab``, or ``python -m book._tools.colab [--python NAME] [--torch VERSION] [CHAPTER ...]`` with any
 Python from 3.11 on. A virtual environment, made anew each time, gets what ``tests/colab-constraints.txt`` names; only
 torch is the one of ``constraints.txt`` unless said otherwise, since Colab's build for GPUs has gigabytes. Then the
-set-up cell runs, then the chapters, two at a time, and a table says which versions were asked for, which were there, and
-what the set-up cell added. It may change nothing that was there before.
+set-up cell runs, then the chapters, two at a time, and a table says which versions were asked for, which were there,
+and what the set-up cell added. It may change nothing that was there before.
 """
 
 from __future__ import annotations
