@@ -72,7 +72,9 @@ def test_what_colab_brings_is_within_what_the_book_asks_for():
 
 
 def test_colabs_versions_go_before_ours():
-    merged = colab.read_pins(colab.merge_constraints("numpy==2.4.6\nripser==0.6.15\n", {"numpy": "2.1.3"}))
+    merged = colab.read_pins(
+        colab.merge_constraints("numpy==2.4.6\nripser==0.6.15\nsetuptools==84.2.1\n", {"numpy": "2.1.3"})
+    )
     assert merged == {"numpy": "2.1.3", "ripser": "0.6.15"}
 
 

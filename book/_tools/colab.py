@@ -93,8 +93,12 @@ def compare(asked: dict[str, str], there: dict[str, str], shown: list[str]) -> l
 
 
 def merge_constraints(ours: str, colab: dict[str, str]) -> str:
-    """Return constraints under which Colab's versions are Colab's, and those of all other packages ours."""
+    """Return constraints under which Colab's versions are Colab's, and those of all other packages ours.
+
+    setuptools is free: each torch asks for its own.
+    """
     pins = read_pins(ours) | colab
+    pins.pop("setuptools", None)
     return "".join(f"{name}=={version}\n" for name, version in sorted(pins.items()))
 
 
