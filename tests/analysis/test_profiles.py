@@ -7,11 +7,18 @@ from bumplab.analysis import ideal_codes
 from bumplab.analysis.activations import lattice_activations
 from bumplab.analysis.factorization import factorization_scores
 from bumplab.analysis.geometry import additive_fit, participation_ratio
-from bumplab.analysis.profiles import GEOMETRY_MEASURES, code_geometry, depth_profile, profile_table
+from bumplab.analysis.profiles import (
+    GEOMETRY_MEASURES,
+    code_geometry,
+    depth_profile,
+    holes_and_places,
+    profile_table,
+)
 from bumplab.analysis.steps import orthogonality, parallelism
 from bumplab.common.errors import BumplabError
 from bumplab.models.unet import UNet
 from bumplab.training.settings import preset
+from bumplab.worlds.bumps import BumpWorld
 
 SMOKE = preset("smoke", world={"spacing": 4, "periodic": True})
 
@@ -71,3 +78,19 @@ def test_what_is_no_code_is_refused():
         code_geometry(np.ones((6, 6)))
     with pytest.raises(BumplabError, match="same"):
         code_geometry(np.ones((6, 6, 3)))
+
+
+def test_a_torus_a_sheet_and_a_code_without_neighbours():
+    ring, sheet = (BumpWorld(size=16, periodic=periodic) for periodic in (True, False))
+    torus = holes_and_places(ideal_codes.clifford(16, 16), ring)
+    assert (
+        torus.is_torus and torus.betti == (1, 2, 1) and (torus.pairs, torus.values) == pytest.approx((1, 1), abs=1e-3)
+    )
+    flat = holes_and_places(np.stack(np.meshgrid(*2 * [np.arange(16.0)], indexing="ij"), axis=2), sheet)
+    assert (
+        not flat.is_torus and flat.betti == (1, 0, 0) and (flat.pairs, flat.values) == pytest.approx((1, 1), abs=1e-3)
+    )
+    alone = holes_and_places(ideal_codes.one_hot(16, 16), ring)
+    assert alone.pairs == pytest.approx(1, abs=1e-3) and alone.values < 0.1  # known values yes, new ones no
+    shuffled = np.random.default_rng(0).permutation(ideal_codes.clifford(16, 16).reshape(256, 4)).reshape(16, 16, 4)
+    assert holes_and_places(shuffled, ring).pairs < 0.1

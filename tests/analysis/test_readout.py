@@ -1,9 +1,11 @@
 """Linear probes against normal equations, and UMAP's embedding against UMAP."""
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeCV
 
 from bumplab.analysis import readout
 from bumplab.common.errors import BumplabError
@@ -77,3 +79,32 @@ def test_umap_keeps_the_lattice_and_is_umap_without_its_warnings():
 def test_umap_refuses_what_is_no_representation(r):
     with pytest.raises(BumplabError, match="finite numbers of shape"):
         readout.umap(r)
+
+
+@pytest.mark.parametrize("period", [None, 9.0])
+def test_new_values_are_read_by_a_probe_of_the_others(period):
+    rng = np.random.default_rng(3)
+    places = np.stack(np.meshgrid(np.arange(9.0), np.arange(7.0), indexing="ij"), axis=2)
+    r = np.concatenate([np.sin(places), np.cos(places / 2), rng.normal(scale=0.1, size=(9, 7, 3))], axis=2)
+    points = r.reshape(63, -1) - r.reshape(63, -1).mean(axis=0)
+    points /= np.sqrt((points**2).sum(axis=1).mean())
+    expected = []
+    for axis, bounds in ((0, (0, 3, 6, 9)), (1, (0, 3, 5, 7))):
+        value = places[..., axis].ravel()
+        turn = 2 * np.pi * value / period if period else None
+        targets = np.stack([np.sin(turn), np.cos(turn)], axis=1) if period else value[:, None]
+        residual = 0.0
+        for low, high in itertools.pairwise(bounds):
+            hidden = (value >= low) & (value < high)
+            fit = RidgeCV(readout.ALPHAS).fit(points[~hidden], targets[~hidden])
+            residual += ((targets[hidden] - fit.predict(points[hidden]).reshape(targets[hidden].shape)) ** 2).sum()
+        expected.append(1 - residual / ((targets - targets.mean(axis=0)) ** 2).sum())
+    assert readout.new_values_r2(r, places, period, blocks=3) == pytest.approx(expected, abs=1e-6)
+
+
+def test_new_values_of_other_shapes_or_in_too_many_blocks_are_refused():
+    r, places = np.ones((4, 5, 3)), np.ones((4, 5, 2))
+    with pytest.raises(BumplabError, match=r"got \(\(20, 3\), \(4, 5, 2\)\)"):
+        readout.new_values_r2(r.reshape(20, 3), places)
+    with pytest.raises(BumplabError, match="2 to 4 blocks"):
+        readout.new_values_r2(r, places, blocks=5)

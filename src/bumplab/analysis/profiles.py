@@ -140,7 +140,7 @@ class HolesAndPlaces:
         Betti numbers of H0, H1 and H2, counted in four principal components with 500 landmarks as in chapter 3; a
         torus has (1, 2, 1). See :func:`bumplab.analysis.topology.betti_numbers`.
     pairs : float
-        R^2 of linear probes of x and of y, their mean, on conditions that were held out at random; at most 1. See
+        R^2 of linear probes of x and of y, their mean, on a random half of the conditions, fitted to the other. See
         :func:`bumplab.analysis.readout.linear_probe_r2`.
     values : float
         The same where whole blocks of values are held out. See :func:`bumplab.analysis.readout.new_values_r2`.
@@ -187,7 +187,7 @@ def holes_and_places(r: np.ndarray, world: BumpWorld) -> HolesAndPlaces:
     period = float(world.size) if world.periodic else None
     return HolesAndPlaces(
         betti=betti_numbers(r, components=4, landmarks=500),
-        pairs=float(linear_probe_r2(r, mu, period).mean()),
+        pairs=float(linear_probe_r2(r, mu, period, folds=2).mean()),
         values=float(new_values_r2(r, mu, period).mean()),
     )
 

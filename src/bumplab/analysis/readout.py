@@ -55,7 +55,7 @@ def linear_probe(r: np.ndarray, targets: np.ndarray, train: np.ndarray) -> np.nd
     if not (np.isfinite(length) and length > 0):
         raise BumplabError("A probe needs a representation of finite numbers that are not all 0.")
     r = r / length
-    return RidgeCV(ALPHAS).fit(r[train], targets[train]).predict(r)
+    return RidgeCV(ALPHAS).fit(r[train], targets[train]).predict(r).reshape(targets.shape)
 
 
 def linear_probe_r2(
