@@ -30,6 +30,7 @@ for name in names:
             raise
         without += 1
 print(f"{done} modules imported, {without} need torch")
+raise SystemExit(0 if done >= 60 else "Too few modules could be imported.")
 """
 
 
