@@ -79,7 +79,7 @@ FINDINGS = (
     ),
     Finding(
         "Accuracy sets in where images percolate.",
-        "onset explained by the threshold, R² {fig6e.percolation}; rise as images double {fig6e.sudden}.",
+        "lead of the threshold over the better of two plainer laws, in ln(share): {fig6e.rivals}.",
         ("fig6e.percolation",),
     ),
 )
