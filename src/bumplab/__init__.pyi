@@ -8,6 +8,7 @@ from . import (
     models as models,
     percolation as percolation,
     runs as runs,
+    toys as toys,
     training as training,
     worlds as worlds,
 )

@@ -181,7 +181,7 @@ def test_the_watch_sees_a_step_that_waits_for_the_device(recorder, monkeypatch):
 
 def test_the_device_decides_whether_a_step_is_recorded(monkeypatch):
     recorded = []
-    monkeypatch.setattr(cuda_graph, "record_step", lambda learner, graphs: recorded.append(graphs.device))
+    monkeypatch.setattr(cuda_graph, "record_step", lambda learner, graphs, step: recorded.append(graphs.device))
     learner = Learner.of(begin())
     make_executor(learner)()
     assert recorded == [] and float(learner.loss_sum) > 0

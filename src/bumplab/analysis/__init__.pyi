@@ -73,6 +73,25 @@ from .kernels import (
     relu_tangent_kernel as relu_tangent_kernel,
     unseen_places as unseen_places,
 )
+from .linear_modules import (
+    INPUTS as INPUTS,
+    draw_inputs as draw_inputs,
+    linear_penalty as linear_penalty,
+    mixing_cost as mixing_cost,
+    mixing_frame as mixing_frame,
+    modular_frame as modular_frame,
+    random_frame as random_frame,
+)
+from .modularity import (
+    input_jacobian as input_jacobian,
+    laplacian_eigenvalues as laplacian_eigenvalues,
+    mixing_share as mixing_share,
+    network_modularity as network_modularity,
+    permuted as permuted,
+    pool_rows as pool_rows,
+    purity as purity,
+    random_weights as random_weights,
+)
 from .patching import patch_activations as patch_activations
 from .profiles import (
     GEOMETRY_MEASURES as GEOMETRY_MEASURES,

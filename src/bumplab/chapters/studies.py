@@ -13,6 +13,7 @@ from typing import Any
 
 from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.common.errors import BumplabError, quote
+from bumplab.common.run_settings import RunSettings
 from bumplab.training.presets import PRESETS
 from bumplab.training.settings import Settings, preset
 
@@ -23,7 +24,7 @@ _ORDER = ("none", "first", "last", "half", "all")
 _TAGS = ("parameters", "validation", "study")
 
 
-def study_of(path: Path, network: str | None = None) -> dict[Settings, str]:
+def study_of(path: Path, network: str | None = None) -> dict[RunSettings, str]:
     """Return the runs that a chapter asks for at its default parameters, and what each keeps of its weights.
 
     Parameters
@@ -35,7 +36,7 @@ def study_of(path: Path, network: str | None = None) -> dict[Settings, str]:
 
     Returns
     -------
-    dict of Settings to {"all", "half", "first", "last", "none"}
+    dict of RunSettings to {"all", "half", "first", "last", "none"}
         Empty where the chapter has no cell tagged ``study``. See :func:`bumplab.runs.store.load_or_train` for what is
         kept.
 
@@ -63,12 +64,12 @@ def study_of(path: Path, network: str | None = None) -> dict[Settings, str]:
         except Exception as error:
             raise BumplabError(f"{where} fails before anything is trained: {type(error).__name__}: {error}") from error
     study = namespace.get("study")
-    if not isinstance(study, Mapping) or not all(isinstance(settings, Settings) for settings in study):
+    if not isinstance(study, Mapping) or not all(isinstance(settings, RunSettings) for settings in study):
         raise BumplabError(f"The cells tagged study of {path.name} build no dictionary 'study' of settings.")
     return dict(study)
 
 
-def all_studies(network: str | None = None) -> dict[str, dict[Settings, str]]:
+def all_studies(network: str | None = None) -> dict[str, dict[RunSettings, str]]:
     """Return the runs that the book records, by the name of their study.
 
     A run belongs to the first chapter that asks for it, and keeps the most that any chapter asks of it.
@@ -78,7 +79,7 @@ def all_studies(network: str | None = None) -> dict[str, dict[Settings, str]]:
     network : str, optional
         See :func:`study_of`.
     """
-    studies: dict[str, dict[Settings, str]] = {TESTS: dict.fromkeys([preset("smoke")], "all")}
+    studies: dict[str, dict[RunSettings, str]] = {TESTS: dict.fromkeys([preset("smoke")], "all")}
     owner = {settings: TESTS for settings in studies[TESTS]}
     for path in chapter_paths():
         for settings, kept in study_of(path, network).items():
@@ -89,7 +90,7 @@ def all_studies(network: str | None = None) -> dict[str, dict[Settings, str]]:
 
 def select_studies(
     names: Sequence[str] = (), network: str | None = None, everywhere: bool = True
-) -> dict[str, dict[Settings, str]]:
+) -> dict[str, dict[RunSettings, str]]:
     """Return some of the runs that chapters ask for, by the name of their study.
 
     Parameters
@@ -135,7 +136,7 @@ def select_studies(
     return {name: study for name, study in taken.items() if study}
 
 
-def network_of(settings: Settings) -> str:
+def network_of(settings: RunSettings) -> str:
     """Return the name of the preset whose network this is, "none" where it is of none.
 
     A network is what presets tell apart: widths, depth, patch and the like, not how conditions are encoded in
@@ -147,6 +148,8 @@ def network_of(settings: Settings) -> str:
     'paper'
     """
     fields, networks = _networks()
+    if not isinstance(settings, Settings):
+        return "none"
     mine = settings.model.model_dump(include=fields)
     return next((name for name, network in networks.items() if network == mine), "none")
 
@@ -158,8 +161,8 @@ def _networks() -> tuple[set[str], dict[str, dict[str, Any]]]:
     return fields, {name: preset(name).model.model_dump(include=fields) for name in PRESETS}
 
 
-def limit_weights(studies: Mapping[str, Mapping[Settings, str]], most: str) -> dict[str, dict[Settings, str]]:
-    """Return studies whose runs keep at most this of their weights: "none", "half" or "all".
+def limit_weights(studies: Mapping[str, Mapping[RunSettings, str]], most: str) -> dict[str, dict[RunSettings, str]]:
+    """Return studies whose runs keep at most "none", "half" or "all" of their weights; toys, being small, know no half.
 
     Raises
     ------
@@ -174,7 +177,10 @@ def limit_weights(studies: Mapping[str, Mapping[Settings, str]], most: str) -> d
     if most not in ("none", "half", "all"):
         raise BumplabError(f"Runs can be told to keep at most none, half or all of their weights, got {quote(most)}.")
     return {
-        name: {settings: min(kept, most, key=_ORDER.index) for settings, kept in study.items()}
+        name: {
+            settings: min(kept, most, key=_ORDER.index) if isinstance(settings, Settings) or most == "none" else kept
+            for settings, kept in study.items()
+        }
         for name, study in studies.items()
     }
 

@@ -8,6 +8,22 @@ from .layers import (
     Up as Up,
     sinusoidal_encoding as sinusoidal_encoding,
 )
+from .penalties import (
+    activity_noise as activity_noise,
+    activity_penalty as activity_penalty,
+    l1_penalty as l1_penalty,
+    l2_penalty as l2_penalty,
+    power as power,
+    weighted_activity_penalty as weighted_activity_penalty,
+)
+from .perceptrons import (
+    ACTIVATIONS as ACTIVATIONS,
+    block_masks as block_masks,
+    init_perceptron as init_perceptron,
+    num_layers as num_layers,
+    perceptron as perceptron,
+    solo as solo,
+)
 from .resampling import (
     halve as halve,
     halve_by_windows as halve_by_windows,

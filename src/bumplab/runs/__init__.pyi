@@ -79,7 +79,12 @@ from .grids import (
     grid_settings as grid_settings,
     parse_grid as parse_grid,
 )
-from .lacking import has_begun as has_begun, keeps_enough as keeps_enough, train_lacking as train_lacking
+from .lacking import (
+    TOY_SAVING_SECONDS as TOY_SAVING_SECONDS,
+    has_begun as has_begun,
+    keeps_enough as keeps_enough,
+    train_lacking as train_lacking,
+)
 from .lines import read_line as read_line, read_run_line as read_run_line
 from .pack import Pack as Pack, read_index as read_index, read_pack as read_pack
 from .pack_files import (
@@ -167,4 +172,16 @@ from .sweep import (
     sweep_settings as sweep_settings,
 )
 from .tables import lists_as_json as lists_as_json, make_table as make_table
+from .toy_family import (
+    TOY_TOLERANCE as TOY_TOLERANCE,
+    TOYS as TOYS,
+    ToyRun as ToyRun,
+    ToySchema as ToySchema,
+    check_toy_contents as check_toy_contents,
+    load_or_train_toys as load_or_train_toys,
+    recompute_toy as recompute_toy,
+    register_toy as register_toy,
+    toy_record as toy_record,
+    train_toy_record as train_toy_record,
+)
 from .verification import Proof as Proof, Recomputation as Recomputation, prove as prove

@@ -19,6 +19,7 @@ from filelock import Timeout
 
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.files import check_writable, disk_errors, is_file, write_file
+from bumplab.common.run_settings import RunSettings
 from bumplab.runs.bundles import MAX_FILES, MAX_PART_BYTES, MAX_PARTS, bundle_room, write_bundle
 from bumplab.runs.checkpoint_checks import check_checkpoint
 from bumplab.runs.deadlines import Deadline, checkpoint_bytes, run_bytes_forecast
@@ -30,7 +31,6 @@ from bumplab.runs.records import StoreError
 from bumplab.runs.run_file import read_run
 from bumplab.runs.store import cache_folder, recorded_folder
 from bumplab.training.checkpoints import find_checkpoints
-from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
 
 #: Longest campaign, in minutes: four weeks.
@@ -39,7 +39,7 @@ MAX_MINUTES = 40_320
 _PASSES = 3
 _PROBE = bytes(2**20)
 
-Studies = Mapping[str, Mapping[Settings, str]]
+Studies = Mapping[str, Mapping[RunSettings, str]]
 
 
 @dataclass

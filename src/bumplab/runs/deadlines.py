@@ -13,8 +13,10 @@ from functools import cache
 
 import torch
 
+from bumplab.common.run_settings import RunSettings
 from bumplab.models.unet import UNet, UNetSettings
 from bumplab.runs.estimate import count_evaluation_images
+from bumplab.toys.settings import ToySettings
 from bumplab.training.settings import Settings
 from bumplab.training.state import TrainState
 
@@ -106,7 +108,7 @@ class Deadline:
         return _SLACK * checkpoint_bytes(settings) / self.bytes_per_second
 
 
-def checkpoint_bytes(settings: Settings) -> int:
+def checkpoint_bytes(settings: RunSettings) -> int:
     """Return about how many bytes a checkpoint has: weights, their average and two moments in fp32.
 
     Examples
@@ -118,7 +120,7 @@ def checkpoint_bytes(settings: Settings) -> int:
     return 16 * count_parameters(settings)
 
 
-def run_bytes_forecast(settings: Settings, kept: str) -> int:
+def run_bytes_forecast(settings: RunSettings, kept: str) -> int:
     """Return about how many bytes the file of a finished run has that keeps so much of its weights.
 
     Examples
@@ -127,12 +129,14 @@ def run_bytes_forecast(settings: Settings, kept: str) -> int:
     >>> [run_bytes_forecast(preset("paper"), kept) // 10**6 for kept in ("all", "half", "none")]
     [70, 35, 0]
     """
-    training = settings.training
-    early = sum(step < training.steps for step in training.snapshots)
+    early = 0
+    if isinstance(settings, Settings | ToySettings):
+        training = settings.training if isinstance(settings, Settings) else settings
+        early = sum(step < training.steps for step in training.snapshots)
     return 50_000 + count_parameters(settings) * {"all": 4 + 2 * early, "half": 2}.get(kept, 0)
 
 
-def count_parameters(settings: Settings) -> int:
+def count_parameters(settings: RunSettings) -> int:
     """Return how many parameters the network of a run has.
 
     Examples
@@ -141,7 +145,9 @@ def count_parameters(settings: Settings) -> int:
     >>> round(count_parameters(preset("paper")) / 1e6, 1)
     17.6
     """
-    return _count_parameters(settings.model)
+    if isinstance(settings, ToySettings):
+        return sum(value.numel() for value in settings.init_weights().values())
+    return _count_parameters(settings.model) if isinstance(settings, Settings) else 0
 
 
 @cache

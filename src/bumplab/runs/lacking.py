@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from bumplab.common.run_settings import RunSettings
 from bumplab.runs.deadlines import Deadline
 from bumplab.runs.ensembles import load_or_train_ensemble, plan_ensembles
 from bumplab.runs.executor import Outcome, failure, num_workers, report_interrupts, run_tasks
@@ -16,6 +17,8 @@ from bumplab.runs.file_store import FileStore
 from bumplab.runs.pack_store import PackStore
 from bumplab.runs.run import Run
 from bumplab.runs.store import load_or_train, recorded_folder
+from bumplab.runs.toy_family import load_or_train_toys
+from bumplab.toys.settings import ToySettings
 from bumplab.training.checkpoints import find_checkpoints
 from bumplab.training.compilation import COMPILE_SECONDS
 from bumplab.training.device import pick_device, pick_precision
@@ -23,9 +26,12 @@ from bumplab.training.settings import Settings
 from bumplab.training.state import Interrupted
 from bumplab.training.stopping import stop_when
 
+#: Time to write the checkpoints of a stack of toys.
+TOY_SAVING_SECONDS = 5.0
+
 
 def train_lacking(
-    studies: Mapping[str, Mapping[Settings, str]],
+    studies: Mapping[str, Mapping[RunSettings, str]],
     store: Path,
     retrain: bool = False,
     jobs: int | None = None,
@@ -71,8 +77,13 @@ def train_lacking(
         if run:
             run.check()
         known[id] = {"status": "known"}
+    toys = {id: (each, kept) for id, (each, kept) in cells.items() if isinstance(each, ToySettings) and id not in known}
+    if toys:
+        with report_interrupts():
+            known |= _train_toys(toys, store, retrain, device, deadline)
     begun = [id for id in cells if has_begun(FileStore(store), id)]
-    cells = {id: cells[id] for id in dict.fromkeys([*begun, *cells])}
+    order = dict.fromkeys([*begun, *cells])
+    bumps = {id: (each, kept) for id in order for each, kept in [cells[id]] if isinstance(each, Settings)}
     workers = num_workers(jobs, device)
     work = partial(
         _train, store=store, retrain=retrain, device=device, precision=precision, progress=workers == 1,
@@ -80,12 +91,35 @@ def train_lacking(
     )  # fmt: skip
     outcomes = dict(known)
     with report_interrupts():
-        for group in [] if retrain else _plan(cells, outcomes, store, workers, device):
-            names = list(cells)
-            ahead = {id: cells[id] for id in names[: names.index(group[0].id)] if id not in outcomes}
+        for group in [] if retrain else _plan(bumps, outcomes, store, workers, device):
+            names = list(bumps)
+            ahead = {id: bumps[id] for id in names[: names.index(group[0].id)] if id not in outcomes}
             outcomes = run_tasks(work, ahead, outcomes, workers, unit="run") if ahead else outcomes
-            outcomes |= _train_together(group, cells, store, device, precision, deadline, compile)
-        return run_tasks(work, cells, outcomes, workers, unit="run")
+            outcomes |= _train_together(group, bumps, store, device, precision, deadline, compile)
+        return run_tasks(work, bumps, outcomes, workers, unit="run")
+
+
+def _train_toys(
+    cells: Mapping[str, tuple[ToySettings, str]], store: Path, retrain: bool, device: str, deadline: Deadline | None
+) -> dict[str, Outcome]:
+    """Train toys in stacks; each is minutes at most, and stops with a checkpoint where a deadline comes."""
+    todo = {id: each for id, (each, kept) in cells.items() if retrain or not _get(store, each, kept)}
+    keep = {id: kept for id, (_, kept) in cells.items()}
+    outcomes: dict[str, Outcome] = {id: {"status": "trained"} for id in cells.keys() - todo.keys()}
+    late = stop_when(lambda _: not deadline.leaves(TOY_SAVING_SECONDS)) if deadline else nullcontext()
+    try:
+        with late:
+            results = load_or_train_toys(todo.values(), store, True, device, keep=keep)
+    except Interrupted:
+        if not deadline or deadline.leaves(TOY_SAVING_SECONDS):
+            raise
+        here = FileStore(store)
+        statuses = {
+            id: "trained" if here.get_whole(id) else "stopped" if has_begun(here, id) else "waiting" for id in todo
+        }
+        return outcomes | {id: {"status": status} for id, status in statuses.items()}
+    failed = {id: {"status": "failed", "error": str(run)} for id, run in results.items() if not isinstance(run, Run)}
+    return outcomes | {id: {"status": "trained"} for id in todo} | failed
 
 
 def _plan(
@@ -100,7 +134,7 @@ def _plan(
     return sorted(plan_ensembles(lacking, workers, device), key=lambda group: order.index(group[0].id))
 
 
-def _get(store: Path, settings: Settings, kept: str) -> Run | None:
+def _get(store: Path, settings: RunSettings, kept: str) -> Run | None:
     """Return a whole run that keeps enough, or None."""
     run = FileStore(store).get_whole(settings.id)
     return run if run and keeps_enough(run, kept) else None

@@ -10,6 +10,7 @@ import numpy as np
 
 from bumplab.common.errors import BumplabError, quote
 from bumplab.common.parsing import flatten
+from bumplab.common.run_settings import RunSettings
 from bumplab.runs.deadlines import Deadline
 from bumplab.runs.executor import Outcome
 from bumplab.runs.families import family_of
@@ -22,7 +23,6 @@ from bumplab.runs.packing import hold_pack, write_pack
 from bumplab.runs.records import VERDICTS, Record
 from bumplab.runs.run import Run
 from bumplab.runs.store import recorded_folder
-from bumplab.training.settings import Settings
 
 
 def work_folder() -> Path:
@@ -31,7 +31,7 @@ def work_folder() -> Path:
 
 
 def record_studies(
-    studies: Mapping[str, Mapping[Settings, str]],
+    studies: Mapping[str, Mapping[RunSettings, str]],
     retrain: bool = False,
     jobs: int | None = None,
     device: str = "auto",

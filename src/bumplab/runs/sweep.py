@@ -14,6 +14,7 @@ from bumplab.analysis.accuracy import concatenate
 from bumplab.common.errors import BumplabError
 from bumplab.common.files import check_writable
 from bumplab.common.parsing import flatten
+from bumplab.common.run_settings import RunSettings
 from bumplab.runs.ensembles import load_or_train_ensemble, plan_ensembles
 from bumplab.runs.estimate import estimate_ensembles, estimate_seconds, format_estimate
 from bumplab.runs.executor import (
@@ -30,6 +31,8 @@ from bumplab.runs.records import StoreError
 from bumplab.runs.run import Run
 from bumplab.runs.store import cache_folder, find, load_or_train
 from bumplab.runs.tables import lists_as_json, make_table
+from bumplab.runs.toy_family import load_or_train_toys
+from bumplab.toys.settings import ToySettings
 from bumplab.training.device import device_name, pick_device, pick_precision
 from bumplab.training.settings import Settings
 from bumplab.worlds.regions import Region, parse_region
@@ -118,13 +121,15 @@ def sweep_settings(
     return make_table(rows, ("device", "precision", "threads", "seconds", "status", "error"), out)
 
 
-def load_or_train_all(settings: Iterable[Settings], retrain: bool = False, device: str = "auto") -> dict[Settings, Run]:
+def load_or_train_all(
+    settings: Iterable[RunSettings], retrain: bool = False, device: str = "auto"
+) -> dict[RunSettings, Run]:
     """Return the runs behind a chapter, training those that are not known, after a forecast of how long that takes.
 
     Parameters
     ----------
-    settings : iterable of Settings
-        Equal ones are one run.
+    settings : iterable of RunSettings
+        Of bumps and of toys, which train in stacks, see :mod:`bumplab.runs.toy_family`. Equal ones are one run.
     retrain : bool
         Train all of them afresh into the user's cache, and return these instead of the recorded ones.
     device : str
@@ -138,6 +143,25 @@ def load_or_train_all(settings: Iterable[Settings], retrain: bool = False, devic
         On Ctrl-C; without `retrain`, the same call goes on.
     """
     wanted, store = {each.id: each for each in settings}, cache_folder()
+    toys = {name: each for name, each in wanted.items() if isinstance(each, ToySettings)}
+    runs = _load_or_train_toys(toys.values(), store, retrain, device) if toys else {}
+    bumps = {name: each for name, each in wanted.items() if isinstance(each, Settings)}
+    return runs | (_load_or_train_bumps(bumps, store, retrain, device) if bumps else {})
+
+
+def _load_or_train_toys(
+    settings: Iterable[ToySettings], store: Path, retrain: bool, device: str
+) -> dict[RunSettings, Run]:
+    results = load_or_train_toys(settings, store, retrain, device)
+    failed = [str(run) for run in results.values() if isinstance(run, BumplabError)]
+    if failed:
+        raise BumplabError(f"{len(failed)} of {len(results)} runs failed; the first one: {failed[0]}")
+    return {each: run for each in settings if isinstance(run := results[each.id], Run)}
+
+
+def _load_or_train_bumps(
+    wanted: Mapping[str, Settings], store: Path, retrain: bool, device: str
+) -> dict[RunSettings, Run]:
     if retrain:
         jobs = num_workers(None, device)
         print(_forecast(wanted, {}, jobs, [], device, "auto"))

@@ -71,6 +71,7 @@ from .outcomes import (
     measure as measure,
 )
 from .presets import PRESETS as PRESETS
+from .recordable import Recordable as Recordable
 from .resumption import RefusalError as RefusalError, check_rules as check_rules
 from .settings import (
     Model as Model,
@@ -106,4 +107,4 @@ from .step import (
     stack_loss as stack_loss,
     take_step as take_step,
 )
-from .stopping import is_stop_due as is_stop_due, stop_when as stop_when
+from .stopping import catch_interrupt as catch_interrupt, is_stop_due as is_stop_due, stop_when as stop_when

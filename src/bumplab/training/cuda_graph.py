@@ -14,12 +14,12 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from bumplab.common.errors import BumplabError, shorten
-from bumplab.diffusion.schedules import log_alpha_bar_table
+from bumplab.training.recordable import Recordable
 from bumplab.training.step import Learner, restore_after, take_step
 
 #: Steps before the recording, in which libraries choose their kernels and reserve their memory.
@@ -43,8 +43,15 @@ class Graphs(Protocol):
         ...
 
 
-def make_executor(learner: Learner) -> Callable[[], None]:
+def make_executor(learner: Recordable, step: Callable[[Any], None] = take_step) -> Callable[[], None]:
     """Return what takes a step of a learner: on CUDA a graph of it, elsewhere the step itself.
+
+    Parameters
+    ----------
+    learner : Recordable
+        Of networks of this book, a :class:`~bumplab.training.step.Learner`; toys have their own.
+    step : callable
+        Takes the learner and changes it in place.
 
     Raises
     ------
@@ -60,9 +67,9 @@ def make_executor(learner: Learner) -> Callable[[], None]:
     True
     """
     if not _is_recorded(learner):
-        return functools.partial(take_step, learner)
+        return functools.partial(step, learner)
     try:
-        return record_step(learner, CudaGraphs(learner.device))
+        return record_step(learner, CudaGraphs(learner.device), step)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # half recorded, generators are of no use: training has to begin anew
@@ -92,18 +99,20 @@ def rehearse(learner: Learner) -> None:
             step()
 
 
-def _is_recorded(learner: Learner) -> bool:
+def _is_recorded(learner: Recordable) -> bool:
     return learner.device.type == "cuda" and os.environ.get("BUMPLAB_GRAPH") != "0"
 
 
-def record_step(learner: Learner, graphs: Graphs) -> Callable[[], None]:
+def record_step(learner: Recordable, graphs: Graphs, step: Callable[[Any], None] = take_step) -> Callable[[], None]:
     """Record a step of a learner and return what replays it. The learner is as before.
 
     Parameters
     ----------
-    learner : Learner
+    learner : Recordable
         From here on its tensors and generators are to be set in place, as loading a checkpoint does.
     graphs : Graphs
+    step : callable
+        See :func:`make_executor`.
 
     Examples
     --------
@@ -121,17 +130,15 @@ def record_step(learner: Learner, graphs: Graphs) -> Callable[[], None]:
     >>> bool(state.loss_sum > 0)
     True
     """
-    step = functools.partial(take_step, learner)
-    diffusion = learner.settings.diffusion
-    # This table is cached: the cache may forget it, but the graph goes on reading it.
-    table = log_alpha_bar_table(diffusion.schedule, diffusion.timesteps, learner.device)
+    take = functools.partial(step, learner)
+    tables = learner.cached_tensors()  # the cache may forget them, but the graph goes on reading them
     with restore_after(learner):
-        graphs.warm_up(step)
+        graphs.warm_up(take)
     for group in learner.optimizer.param_groups:
         group["capturable"] = True
-    replay = graphs.record(step, learner.generators)
+    replay = graphs.record(take, learner.generators)
 
-    def run(_keep: object = (learner, table)) -> None:
+    def run(_keep: object = (learner, tables)) -> None:
         replay()
 
     return run

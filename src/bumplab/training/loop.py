@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,7 @@ from bumplab.training.settings import Settings
 from bumplab.training.snapshots import save_snapshot
 from bumplab.training.state import Interrupted, TrainState, begin_session
 from bumplab.training.step import Learner
-from bumplab.training.stopping import is_stop_due
+from bumplab.training.stopping import catch_interrupt, is_stop_due
 
 #: Least time between checkpoints.
 CHECKPOINT_SECONDS = 20.0
@@ -236,7 +233,7 @@ def run_loop(
     hidden: dict[str, Any] = {} if progress else {"disable": True}  # TQDM_DISABLE in the environment hides it, too
     bar = tqdm(total=training.steps, initial=first.step, unit="step", mininterval=0.5, dynamic_ncols=True, **hidden)
     well = list(zip(states, folders, strict=True))
-    with _catch_interrupt() as interrupted, bar:
+    with catch_interrupt() as interrupted, bar:
         for _ in loop:
             step = first.step
             bar.update()
@@ -278,23 +275,3 @@ def _log(state: TrainState) -> float:
     if not math.isfinite(loss):
         state.error = f"The loss is not finite at step {state.step}: lower training.learning_rate."
     return loss
-
-
-@contextmanager
-def _catch_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag that the loop asks for between steps; a second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    flag = threading.Event()
-
-    def handle(number: int, frame: Any) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield flag.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

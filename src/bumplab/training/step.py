@@ -18,8 +18,10 @@ from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bumplab.diffusion.process import Diffusion
+from bumplab.diffusion.schedules import log_alpha_bar_table
 from bumplab.training.device import DTYPES
 from bumplab.training.mixed_precision import cast_weights
+from bumplab.training.recordable import Recordable
 
 if TYPE_CHECKING:
     from bumplab.training.settings import Settings
@@ -114,6 +116,18 @@ class Learner:
         parts = self.parameters.values(), self.averages.values(), *moments, [self.loss_sum]
         return [tensor for part in parts for tensor in part]
 
+    def cached_tensors(self) -> list[torch.Tensor]:
+        """Return the table of signal and noise, which every step reads.
+
+        Examples
+        --------
+        >>> from bumplab.training import init_state, preset
+        >>> [len(table) for table in Learner.of(init_state(preset("smoke"), "cpu")).cached_tensors()]
+        [1000]
+        """
+        diffusion = self.settings.diffusion
+        return [log_alpha_bar_table(diffusion.schedule, diffusion.timesteps, self.device)]
+
     def set_rates(self, learning_rate: float, ema_weight: float) -> None:
         """Set the learning rate, and the weight of the moving average, of the next step."""
         self.learning_rate.fill_(learning_rate)
@@ -121,12 +135,12 @@ class Learner:
 
 
 @contextmanager
-def restore_after(learner: Learner) -> Iterator[None]:
+def restore_after(learner: Recordable) -> Iterator[None]:
     """Set everything that a step changes back to what it was, in place, whatever happens meanwhile.
 
     Parameters
     ----------
-    learner : Learner
+    learner : Recordable
 
     Examples
     --------

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
-from bumplab.training.state import TrainState
-
-_condition: ContextVar[Callable[[TrainState], bool] | None] = ContextVar("condition", default=None)
+_condition: ContextVar[Callable[[Any], bool] | None] = ContextVar("condition", default=None)
 
 
 @contextmanager
-def stop_when(condition: Callable[[TrainState], bool]) -> Iterator[None]:
+def stop_when(condition: Callable[[Any], bool]) -> Iterator[None]:
     """Let a condition stop whatever trains within a ``with`` block.
 
     Parameters
     ----------
     condition : callable
-        Is asked after every optimiser step, the last one included, and after what was measured there. Where it
-        returns True, a checkpoint is written and training raises :class:`~bumplab.training.state.Interrupted`; the
-        same call goes on from there.
+        Takes the state; of a stack of toys, its first member's. Is asked after every optimiser step, the last one
+        included, and after what was measured there. Where it returns True, a checkpoint is written and training raises
+        :class:`~bumplab.training.state.Interrupted`; the same call goes on from there.
 
     Examples
     --------
@@ -41,7 +42,7 @@ def stop_when(condition: Callable[[TrainState], bool]) -> Iterator[None]:
         _condition.reset(token)
 
 
-def is_stop_due(state: TrainState) -> bool:
+def is_stop_due(state: Any) -> bool:
     """Return whether the condition of the innermost :func:`stop_when` holds; False outside of one.
 
     Examples
@@ -56,3 +57,30 @@ def is_stop_due(state: TrainState) -> bool:
     """
     condition = _condition.get()
     return condition is not None and condition(state)
+
+
+@contextmanager
+def catch_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a flag that the loop asks for between steps; a second one stops at once.
+
+    Examples
+    --------
+    >>> with catch_interrupt() as interrupted:
+    ...     interrupted()
+    False
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    flag = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield flag.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

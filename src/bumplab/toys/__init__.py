@@ -1,0 +1,5 @@
+"""Small networks that answer one question each, trained in stacks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

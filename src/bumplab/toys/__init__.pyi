@@ -1,0 +1,12 @@
+from .modularity import SINES as SINES, TEST_SAMPLES as TEST_SAMPLES, ModularitySettings as ModularitySettings
+from .settings import StackLoss as StackLoss, ToySettings as ToySettings, Weights as Weights
+from .states import ToyStack as ToyStack, ToyState as ToyState, init_toy as init_toy, take_toy_step as take_toy_step
+from .toy_checkpoints import load_or_init_toy as load_or_init_toy, save_toy as save_toy
+from .trainer import (
+    MAX_STACK as MAX_STACK,
+    TOY_CHECKPOINT_SECONDS as TOY_CHECKPOINT_SECONDS,
+    toy_stacks as toy_stacks,
+    train_toy as train_toy,
+    train_toys as train_toys,
+)
+from .wedge import WedgeSettings as WedgeSettings
