@@ -13,7 +13,7 @@ from bumplab.chapters.claims import CLAIM_MIME, KINDS, Checker, Claim, check_cla
 from bumplab.chapters.measurements import VERDICTS, measure
 from bumplab.chapters.networks import CONTROLS, NETWORKS, TARGETS, target_of
 from bumplab.chapters.ranges import Range
-from bumplab.chapters.scoreboard import COLUMNS, collect_claims
+from bumplab.chapters.scoreboard import COLUMNS, Scoreboard, collect_claims
 from bumplab.common.errors import BumplabError
 from bumplab.training.presets import PRESETS
 from bumplab.training.settings import preset
@@ -479,3 +479,10 @@ def test_every_measurement_is_a_line_of_the_csv(board):
     record = lines[1]
     assert (record["claim"], record["network"], record["layer"], record["values"]) == ("good", "laptop", "up1", "1 2")
     assert (float(record["value"]), int(record["seeds"]), record["verdict"]) == (1.5, 2, "undecided")
+
+
+def test_a_claim_about_a_toy_misses_no_network_and_fills_one_cell_of_the_board():
+    made = check_claim("a.toy", "It works.", {"toy": [0.9, 0.91, 0.92]}, kind="own", source="ours", at_least=0.5)
+    assert made.verdict == "holds" and made.missing == () and made.headline.label == "toy"
+    page = Scoreboard([("01-a", made)])._repr_mimebundle_()["text/html"]
+    assert page.count("not measured") == 0 and f'colspan="{len(NETWORKS)}"' in page

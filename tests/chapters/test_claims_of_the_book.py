@@ -14,7 +14,7 @@ from scipy import stats
 import bumplab
 from bumplab.chapters.answers import FINDINGS
 from bumplab.chapters.measurements import measure
-from bumplab.chapters.networks import NETWORKS
+from bumplab.chapters.networks import NETWORKS, TOY
 from bumplab.chapters.ranges import Range
 from bumplab.chapters.scoreboard import collect_claims
 
@@ -132,7 +132,7 @@ def test_a_claim_about_networks_names_network_seeds_and_layer(claim):
     for one in claim.measurements:
         assert len(one.values) == one.seeds
         assert (one.network is None) == (claim.kind == "mathematics")
-        assert one.network is None or one.network in NETWORKS
+        assert one.network is None or one.network in (*NETWORKS, TOY)
         assert bool(one.layer) == bool(re.fullmatch(GEOMETRY, claim.name))
 
 

@@ -72,6 +72,7 @@ from .networks import (
     CONTROLS as CONTROLS,
     NETWORKS as NETWORKS,
     TARGETS as TARGETS,
+    TOY as TOY,
     TRIAL as TRIAL,
     normalise_label as normalise_label,
     normalise_place as normalise_place,

@@ -13,7 +13,7 @@ from typing import Any
 
 from bumplab.chapters.claim_pages import claim_page, claim_text
 from bumplab.chapters.measurements import Measurement, measure
-from bumplab.chapters.networks import NETWORKS, normalise_label, normalise_place, normalise_remarks
+from bumplab.chapters.networks import NETWORKS, TOY, normalise_label, normalise_place, normalise_remarks
 from bumplab.chapters.ranges import Range
 from bumplab.common.errors import BumplabError, quote
 
@@ -99,9 +99,10 @@ class Claim:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The networks that this claim was not measured on, but for controls; none where it is about no network."""
+        """The networks that this claim was not measured on, controls apart; none for claims about toys or none."""
         there = {one.network for one in self.measurements if one.target and one.seeds}
-        return () if self.kind == "mathematics" else tuple(name for name in NETWORKS if name not in there)
+        elsewhere = self.kind == "mathematics" or {one.network for one in self.measurements} == {TOY}
+        return () if elsewhere else tuple(name for name in NETWORKS if name not in there)
 
     def prediction(self) -> str:
         """Return in words what we ask of the value.

@@ -17,6 +17,8 @@ TARGETS = ("x0", "v", "eps")
 CONTROLS = ("regression", "pixels")
 #: What chapters are tried on: it learns nothing, is in no column of the scoreboard, and decides beside no other.
 TRIAL = "smoke"
+#: The small networks of chapters about other papers, each trained for what it is asked: in no column either.
+TOY = "toy"
 
 
 def normalise_label(label: str) -> str:
@@ -45,7 +47,7 @@ def normalise_label(label: str) -> str:
     parts = label.split("-" if label in PRESETS else ", ") if isinstance(label, str) else []
     network, variant = (*parts, "")[:2] if len(parts) in (1, 2) else ("", "")
     variants = TARGETS + CONTROLS
-    if network not in (*NETWORKS, TRIAL) or (len(parts) == 2 and variant not in variants):
+    if network not in (*NETWORKS, TRIAL, TOY) or (len(parts) == 2 and variant not in variants):
         raise BumplabError(
             f"there is no network {quote(label)}: use one of {', '.join(NETWORKS)}, "
             f"or such a name, a comma and one of {', '.join(variants)}."

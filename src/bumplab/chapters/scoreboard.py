@@ -17,7 +17,7 @@ from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import CLAIM_MIME, KINDS, Claim
 from bumplab.chapters.measurements import VERDICTS, Measurement
-from bumplab.chapters.networks import NETWORKS
+from bumplab.chapters.networks import NETWORKS, TOY
 from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
 
@@ -132,7 +132,10 @@ def _cells(chapter: str, claim: Claim) -> str:
     names = f"<em>{escape(claim.source)}</em>, <code>{escape(claim.name)}</code>, {link}"
     first = f'<td class="claim-{claim.verdict}">{escape(claim.statement)}{confounded}<br>{names}</td>'
     columns = []
-    for network in NETWORKS:
+    toys = [_line(one) for one in claim.measurements if one.network == TOY]
+    if toys:
+        columns.append(f'<td colspan="{len(NETWORKS)}" data-column="toy"><div>toy: {"<br>".join(toys)}</div></td>')
+    for network in () if toys else NETWORKS:
         lines = [_line(one) for one in claim.measurements if one.network == network and one.seeds]
         columns.append(f'<td data-column="{network}"><div>{"<br>".join(lines) or "not measured"}</div></td>')
     return f'{first}<td data-column="we ask for">{claim.prediction()}</td>{"".join(columns)}'
