@@ -21,6 +21,7 @@ from bumplab.analysis.modularity import (
     pool_rows,
     purity,
     random_weights,
+    sort_units,
 )
 from bumplab.common.errors import BumplabError
 from bumplab.models.penalties import activity_noise, weighted_activity_penalty
@@ -87,6 +88,8 @@ def test_a_network_is_pooled_by_modules_layer_by_layer():
     first, second = np.kron(np.eye(2), np.ones((1, 4))), np.kron(np.eye(2), np.ones((4, 4)))
     shuffled = [first[:, order], second[order], np.kron(np.eye(2), np.ones((4, 1)))]
     found = network_modularity(shuffled)
+    for matrix, sorted_matrix in zip([first, second], sort_units(shuffled), strict=False):
+        assert np.array_equal(matrix, sorted_matrix)
     assert set(found["purity"].values()) == {1.0} and max(found["lambda2"].values()) < 1e-5
     assert pool_rows(np.array([[3.0], [4.0]]), np.array([1, 1]), 2).tolist() == [[0.0], [5.0]]
     assert sorted(permuted(first, np.random.default_rng(0)).ravel()) == sorted(first.ravel())

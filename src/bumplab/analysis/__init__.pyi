@@ -91,6 +91,7 @@ from .modularity import (
     pool_rows as pool_rows,
     purity as purity,
     random_weights as random_weights,
+    sort_units as sort_units,
 )
 from .patching import patch_activations as patch_activations
 from .profiles import (

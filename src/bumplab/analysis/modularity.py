@@ -130,6 +130,31 @@ def network_modularity(layers: Sequence[np.ndarray]) -> dict[str, dict[str, floa
     return {"purity": {**purities, "all": float(most / total)}, **eigenvalues}
 
 
+def sort_units(layers: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the absolute weights of a network, its hidden units in the order of the modules that they belong to.
+
+    Parameters
+    ----------
+    layers : sequence of arrays
+        See :func:`network_modularity`. Outputs stay where they are.
+
+    Examples
+    --------
+    >>> first, last = sort_units([np.array([[0.0, 2.0], [-1.0, 0.0]]), np.array([[0.0, 3.0], [4.0, 0.0]])])
+    >>> first.tolist(), last.tolist()
+    ([[2.0, 0.0], [0.0, 1.0]], [[4.0, 0.0], [0.0, 3.0]])
+    """
+    rows, before, ordered = np.abs(layers[0]), np.arange(len(layers[0])), []
+    for number, matrix in enumerate(layers):
+        if number:
+            rows = pool_rows(matrix, rows.argmax(0), len(layers[0]))
+        hidden = number < len(layers) - 1
+        after = np.argsort(rows.argmax(0), kind="stable") if hidden else np.arange(matrix.shape[1])
+        ordered.append(np.abs(matrix[before][:, after]))
+        before = after
+    return ordered
+
+
 def permuted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the same entries in random places: the null model of a matrix with its own weights.
 
