@@ -176,12 +176,11 @@ from .toy_family import (
     TOY_TOLERANCE as TOY_TOLERANCE,
     TOYS as TOYS,
     ToyRun as ToyRun,
-    ToySchema as ToySchema,
-    check_toy_contents as check_toy_contents,
     load_or_train_toys as load_or_train_toys,
     recompute_toy as recompute_toy,
     register_toy as register_toy,
     toy_record as toy_record,
     train_toy_record as train_toy_record,
 )
+from .toy_schema import ToySchema as ToySchema, check_toy_contents as check_toy_contents, snapshot_stem as snapshot_stem
 from .verification import Proof as Proof, Recomputation as Recomputation, prove as prove

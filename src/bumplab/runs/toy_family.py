@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import cast
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict
 
 from bumplab.common import histories
 from bumplab.common.errors import BumplabError
@@ -19,6 +17,7 @@ from bumplab.runs.file_store import FileStore
 from bumplab.runs.records import Record, StoreError
 from bumplab.runs.run import FINAL_WEIGHTS, Run
 from bumplab.runs.store import find
+from bumplab.runs.toy_schema import ToySchema, check_toy_contents, snapshot_stem
 from bumplab.runs.verification import Recomputation
 from bumplab.toys.modularity import ModularitySettings
 from bumplab.toys.settings import ToySettings
@@ -27,49 +26,32 @@ from bumplab.toys.toy_checkpoints import load_or_init_toy, save_toy
 from bumplab.toys.trainer import toy_stacks, train_toys
 from bumplab.toys.wedge import WedgeSettings
 from bumplab.training.device import device_name, pick_device
-from bumplab.training.snapshots import snapshot_name
 
 #: How far numbers computed again from weights may lie from the recorded ones, on another processor.
 TOY_TOLERANCE = 1e-3
 #: Kinds of toys. A new one joins here.
 TOYS: tuple[type[ToySettings], ...] = (ModularitySettings, WedgeSettings)
 
-_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-_Words = Annotated[str, Field(max_length=100, pattern=r"^\P{C}*$")]
-
-
-class _Provenance(TypedDict):
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
-    bumplab: _Words
-    python: _Words
-    numpy: _Words
-    torch: _Words
-    date: _Words
-    device: _Words
-    precision: Literal["fp32"]
-    threads: Annotated[int, Field(ge=1)]
-    members: Annotated[int, Field(ge=1)]
-    keep: Literal["all", "none"]
-    seconds: Annotated[float, Field(ge=0, le=1e12)]
-
-
-class ToySchema(BaseModel):
-    """Scalars, provenance and curves of a run of a toy."""
-
-    scalars: Annotated[dict[str, dict[str, float]], Field(min_length=1)]
-    provenance: _Provenance
-    curves: dict[Literal["loss", "measurements"], list]
-
 
 class ToyRun(Run):
-    """A finished run of a toy; :attr:`settings` are :class:`~bumplab.toys.settings.ToySettings`."""
+    """A finished run of a toy; :attr:`settings` are :class:`~bumplab.toys.settings.ToySettings`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> small = ModularitySettings(width=4, num_samples=20, batch=10, steps=4, measure_every=2)
+    >>> with TemporaryDirectory() as folder:
+    ...     run = load_or_train_toys([small], Path(folder), device="cpu", progress=False)[small.id]
+    ...     run.parameters()["w1"].shape, run.curve("test.mse")[0].tolist()
+    (torch.Size([4, 4]), [2, 4])
+    """
 
     settings: ToySettings
 
     @property
     def snapshots(self) -> list[int]:
         """Steps for which weights were kept."""
-        return [step for step in self.settings.snapshots if _stem(step, self.settings) in self.kept]
+        return [step for step in self.settings.snapshots if snapshot_stem(step) in self.kept]
 
     def parameters(self, step: int | None = None) -> dict[str, torch.Tensor]:
         """Return the weights at the end, or those after `step`.
@@ -79,7 +61,7 @@ class ToyRun(Run):
         BumplabError
             If they were not kept, or are not those of such a network.
         """
-        stem = FINAL_WEIGHTS if step is None else _stem(step, self.settings)
+        stem = FINAL_WEIGHTS if step is None else snapshot_stem(step)
         if stem not in self.kept:
             raise BumplabError(f"Run {self.id} kept no weights after step {step}; it has {self.snapshots or 'none'}.")
         weights = {name: torch.from_numpy(array) for name, array in self.weights(stem).items()}
@@ -98,10 +80,6 @@ class ToyRun(Run):
         return int(self.curves["loss"][-1][0])
 
 
-def _stem(step: int, settings: ToySettings) -> str:
-    return Path(snapshot_name(step)).stem
-
-
 def toy_record(state: ToyState, keep: str) -> Record:
     """Return what is recorded of a finished toy.
 
@@ -110,12 +88,19 @@ def toy_record(state: ToyState, keep: str) -> Record:
     state : ToyState
     keep : {"all", "none"}
         Weights and snapshots, or neither.
+
+    Examples
+    --------
+    >>> from bumplab.toys import train_toy
+    >>> small = ModularitySettings(width=4, num_samples=20, batch=10, steps=4, measure_every=2)
+    >>> sorted(toy_record(train_toy(small, "cpu", progress=False), "all").weights["weights"])
+    ['b1', 'b2', 'b3', 'b4', 'w1', 'w2', 'w3', 'w4']
     """
     settings = state.settings
     weights: dict[str, dict[str, np.ndarray]] = {}
     if keep == "all":
         weights[FINAL_WEIGHTS] = _arrays(state.weights)
-        weights |= {_stem(step, settings): _arrays(kept) for step, kept in state.snapshots.items()}
+        weights |= {snapshot_stem(step): _arrays(kept) for step, kept in state.snapshots.items()}
     measured = {name: value for name, value in state.history["measurements"][-1].items() if name != "step"}
     return Record(
         settings.id, settings.to_record(), settings.trainer_version, measured,
@@ -162,6 +147,16 @@ def load_or_train_toys(
     ------
     Interrupted
         On Ctrl-C; the same call goes on from the checkpoints.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> base = ModularitySettings(width=4, num_samples=20, batch=10, steps=4)
+    >>> with TemporaryDirectory() as folder:
+    ...     pair = [base.replace(seed=seed) for seed in (0, 1)]
+    ...     runs = load_or_train_toys(pair, Path(folder), device="cpu", progress=False)
+    >>> [run.provenance["members"] for run in runs.values()]
+    [2, 2]
     """
     wanted, place, kind = {each.id: each for each in settings}, FileStore(store), pick_device(device).type
     results: dict[str, ToyRun | BumplabError] = {}
@@ -195,7 +190,17 @@ def _save(place: FileStore, state: ToyState) -> None:
 def train_toy_record(
     settings: ToySettings, folder: Path, device: str, precision: str, progress: bool, keep: str, compile: bool | None
 ) -> Record:
-    """Train one toy, or go on from the checkpoint in its folder, and return its record."""
+    """Train one toy, or go on from the checkpoint in its folder, and return its record.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> small = ModularitySettings(width=4, num_samples=20, batch=10, steps=4)
+    >>> with TemporaryDirectory() as folder:
+    ...     record = train_toy_record(small, Path(folder), "cpu", "auto", False, "none", None)
+    >>> record.scalars.keys() >= {"test", "jacobian"}
+    True
+    """
     if precision not in ("auto", "fp32"):
         raise BumplabError(f"Toys train in fp32, got the precision {precision!r}.")
     state = load_or_init_toy(settings, folder, pick_device(device).type)
@@ -206,28 +211,29 @@ def train_toy_record(
 
 
 def recompute_toy(run: ToyRun) -> Iterator[Recomputation]:
-    """Yield the numbers of a toy, measured again on the weights that it kept."""
+    """Yield the numbers of a toy, measured again on the weights that it kept.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> small = ModularitySettings(width=4, num_samples=20, batch=10, steps=4)
+    >>> with TemporaryDirectory() as folder:
+    ...     run = load_or_train_toys([small], Path(folder), device="cpu", progress=False)[small.id]
+    ...     [each.scalars == run.scalars for each in recompute_toy(run)]
+    [True]
+    """
     if FINAL_WEIGHTS in run.kept:
         yield Recomputation("weights", run.settings.measure(run.parameters()), TOY_TOLERANCE)
 
 
-def check_toy_contents(settings: ToySettings, line: Mapping[str, Any]) -> None:
-    """Raise unless a toy keeps the weights that its line says, and no arrays.
-
-    Raises
-    ------
-    BumplabError
-        Naming what is missing or too much.
-    """
-    stems = {FINAL_WEIGHTS, *(_stem(step, settings) for step in settings.snapshots if step < settings.steps)}
-    kept, early = set(line["weights"]), settings.stop_below > 0
-    right = kept <= stems and FINAL_WEIGHTS in kept if early else kept == stems
-    if line["arrays"] or not (right if line["provenance"]["keep"] == "all" else not kept):
-        raise BumplabError(f"Its weights are {sorted(kept)}, of its settings follow {sorted(stems)}.")
-
-
 def register_toy(kind: type[ToySettings]) -> Family:
-    """Make runs of a kind of toys known to the store, and return their family."""
+    """Make runs of a kind of toys known to the store, and return their family.
+
+    Examples
+    --------
+    >>> register_toy(ModularitySettings).keep
+    ('all', 'none')
+    """
     family = Family(kind, train_toy_record, recompute_toy, ToyRun, ("all", "none"), None, ToySchema, check_toy_contents)
     return register_family(family)
 

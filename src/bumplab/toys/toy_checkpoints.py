@@ -72,6 +72,12 @@ def load_or_init_toy(settings: ToySettings, folder: Path, device: str = "cpu") -
     ------
     BumplabError
         If the checkpoint is damaged, of other settings, or of another kind of device.
+
+    Examples
+    --------
+    >>> from bumplab.toys import ModularitySettings
+    >>> load_or_init_toy(ModularitySettings(), Path("/nowhere")).step
+    0
     """
     state = init_toy(settings)
     with disk_errors(folder, "read", ELSEWHERE):

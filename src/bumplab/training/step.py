@@ -123,7 +123,7 @@ class Learner:
         --------
         >>> from bumplab.training import init_state, preset
         >>> [len(table) for table in Learner.of(init_state(preset("smoke"), "cpu")).cached_tensors()]
-        [1000]
+        [1001]
         """
         diffusion = self.settings.diffusion
         return [log_alpha_bar_table(diffusion.schedule, diffusion.timesteps, self.device)]
