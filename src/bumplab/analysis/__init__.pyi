@@ -33,6 +33,12 @@ from .encodings import (
     replace_encoding as replace_encoding,
     shift_response as shift_response,
 )
+from .factor_models import (
+    FLOOR as FLOOR,
+    additive_prediction as additive_prediction,
+    multiplicative_prediction as multiplicative_prediction,
+    rank_one_prediction as rank_one_prediction,
+)
 from .factorization import (
     TORUS3D_OVERLAP as TORUS3D_OVERLAP,
     FactorizationScores as FactorizationScores,
@@ -116,6 +122,18 @@ from .steps import (
     orthogonality as orthogonality,
     parallelism as parallelism,
     parallelism_along as parallelism_along,
+    pullback_orthogonality as pullback_orthogonality,
+)
+from .superposition import (
+    KERNEL_RIDGE as KERNEL_RIDGE,
+    MAX_WIDTH as MAX_WIDTH,
+    best_superposition as best_superposition,
+    blank_error as blank_error,
+    exact_images as exact_images,
+    kernel_superposition as kernel_superposition,
+    share_outside_span as share_outside_span,
+    span_basis as span_basis,
+    span_share as span_share,
 )
 from .topology import (
     Persistence as Persistence,

@@ -191,3 +191,34 @@ def parallelism_along(r: np.ndarray, tuples: int = 20_000, seed: int = 0) -> dic
     (a, b, k), x = steps.draw_equal_steps(1)
     result["y along y"] = steps.cosines((x, a), (x, a + k), (x, b), (x, b + k))
     return result
+
+
+def pullback_orthogonality(r: np.ndarray) -> float:
+    """Return 1 - mean abs(g_xy) / mean(g_xx + g_yy), with the metric g that a code pulls back from its space.
+
+    g_xx is the squared length of the derivative of r along x, g_xy the product of the derivatives along x and y,
+    by finite differences. Two codes can hardly differ in it, since abs(g_xy) is at most (g_xx + g_yy) / 2: it lies in
+    [1/2, 1], and is near 1 for all codes whose neighbours are far apart, entangled or not. It is here to be shown, not
+    to be used: the "factorization metric" of the code released with arXiv:2501.18797.
+
+    Parameters
+    ----------
+    r : array (n_x, n_y, D)
+        Of at least 2 x 2 conditions.
+
+    Returns
+    -------
+    float
+        NaN for a code that does not vary.
+
+    Examples
+    --------
+    >>> from bumplab.analysis.ideal_codes import conjunctive, one_hot
+    >>> round(pullback_orthogonality(one_hot(28, 28)), 3), round(pullback_orthogonality(conjunctive(28, 28)), 3)
+    (1.0, 0.996)
+    """
+    if np.ndim(r) != 3 or min(np.shape(r)[:2]) < 2:
+        raise BumplabError(f"This needs a code (n_x, n_y, D) of at least 2 x 2 conditions, got {np.shape(r)}.")
+    along_x, along_y = np.gradient(np.asarray(r, np.float64), axis=(0, 1))
+    lengths = ((along_x**2).sum(2) + (along_y**2).sum(2)).mean()
+    return float(1 - np.abs((along_x * along_y).sum(2)).mean() / lengths) if lengths else float("nan")
