@@ -1,3 +1,11 @@
+from .decoder import (
+    DecoderSettings as DecoderSettings,
+    Depth as Depth,
+    Encoding as Encoding,
+    Units as Units,
+    condition_indices as condition_indices,
+    encode_conditions as encode_conditions,
+)
 from .layers import (
     Attention as Attention,
     Block as Block,
@@ -23,6 +31,15 @@ from .perceptrons import (
     num_layers as num_layers,
     perceptron as perceptron,
     solo as solo,
+)
+from .renderer import (
+    LEAK as LEAK,
+    CoordinateSettings as CoordinateSettings,
+    RendererSettings as RendererSettings,
+    continue_stripes as continue_stripes,
+    cut_rank as cut_rank,
+    pixel_variance as pixel_variance,
+    rank_entropy as rank_entropy,
 )
 from .resampling import (
     halve as halve,

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 #: Functions of one unit, by name; the slope of the leaky one is .1 below 0.
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": F.relu,
     "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
     "tanh": torch.tanh,
     "identity": lambda x: x,
