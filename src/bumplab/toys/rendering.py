@@ -93,7 +93,7 @@ class RenderingSettings(ToySettings):
 
     def samples(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return inputs of the network and brightness (n, N, N) of what training shows."""
-        return _samples(self.world, self.network)
+        return _samples(self.world, self.network)  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
     def loss(self, weights: Weights, *batch: torch.Tensor) -> torch.Tensor:
         """Return the squared error of one network on a batch, without penalties."""
@@ -146,7 +146,7 @@ class RenderingSettings(ToySettings):
             errors[name] = float((drawn[name] - truth).square().mean()) / blank
         scored = score_images((2 * drawn["unseen"] / world.peak - 1)[:, None], world.unseen(), world)
         images = drawn["unseen"].flatten(1).double().numpy()
-        basis = _training_span(world)
+        basis = _training_span(world)  # pyright: ignore[reportArgumentType]
         energy = (images**2).sum()
         held = ((images @ basis.T) ** 2).sum() / energy if energy else 1.0
         return {
