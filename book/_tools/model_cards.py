@@ -127,7 +127,7 @@ def _studies(runs: pandas.DataFrame) -> str:
 
 
 def _claims(label: str, board: Scoreboard) -> str:
-    claims = [claim for _, claim in board.of_kind("paper").rows]
+    claims = [claim for _, claim in board.of_kind("paper").rows if not claim.is_about_toys]
     verdicts = [one.verdict for claim in claims if (one := claim.on(label)) and one.seeds]
     counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts]
     return f"{len(verdicts)} of {len(claims)} measured" + (f", verdicts: {', '.join(counts)}" if counts else "")

@@ -199,7 +199,7 @@ def answer_findings(board: Scoreboard) -> Answers:
     ['It composes.', 'It interpolates badly.']
     """
     answers = [Answer(finding, {name: board[name] for name in finding.names}) for finding in FINDINGS]
-    claims = [claim for _, claim in board.of_kind("paper").rows]
+    claims = [claim for _, claim in board.of_kind("paper").rows if not claim.is_about_toys]
     counts = [sum(_is_measured(claim, name) for claim in claims) for name in ANSWERING]
     parts = [f"{count} on {name} ({_description(name)})" for name, count in zip(ANSWERING, counts, strict=True)]
     words = f"Of {len(claims)} claims of the papers, {join_words(parts)} are measured."

@@ -98,10 +98,15 @@ class Claim:
         return self.headline.verdict
 
     @property
+    def is_about_toys(self) -> bool:
+        """Whether all that was measured was measured on the small networks of other papers."""
+        return {one.network for one in self.measurements} == {TOY}
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The networks that this claim was not measured on, controls apart; none for claims about toys or none."""
         there = {one.network for one in self.measurements if one.target and one.seeds}
-        elsewhere = self.kind == "mathematics" or {one.network for one in self.measurements} == {TOY}
+        elsewhere = self.kind == "mathematics" or self.is_about_toys
         return () if elsewhere else tuple(name for name in NETWORKS if name not in there)
 
     def prediction(self) -> str:
