@@ -6,6 +6,8 @@ import pytest
 
 from book._tools.lint_notebooks import find_problems
 
+BESIDE = "code that finds the truth stands beside the answer, not in a folded cell"
+
 
 def chapter(folder, *sources):
     cells = [
@@ -32,6 +34,11 @@ def chapter(folder, *sources):
         (["a = 1", "a, b = 2, 3"], "a is bound in cell cell-0 already"),
         (["a = 1", "if b:\n    a = 2"], "a is bound in cell cell-0 already"),
         (["def a():\n    pass", "a = 2"], "a is bound in cell cell-0 already"),
+        (["answer = None\na = b.mean()\ncheck(answer, a)"], f"line 2: {BESIDE}"),
+        (["answer = None\n\n\ndef a():\n    pass"], f"line 4: {BESIDE}"),
+        (["answer = None\nfor a in b:\n    check(answer, a)"], f"line 2: {BESIDE}"),
+        (["answer = None\ncheck(answer, 0.5, tolerance=c)"], "line 2: a truth that can be read, 0.5"),
+        (["answer = None\ncheck(answer, [1, 2])"], "line 2: a truth that can be read, [1, 2]"),
     ],
 )
 def test_what_breaks_a_rule_is_named(tmp_path, sources, problem):
@@ -48,6 +55,8 @@ def test_what_breaks_a_rule_is_named(tmp_path, sources, problem):
         ["def f():\n    a = 1", "def g():\n    a = 1"],
         ["a = 1\na += 1\na = 2"],
         ["print(a.found, found)"],
+        ["answer = None  # a share\nhint = 'Guess.'\ncheck(answer, truth, tolerance=0.1, hint=hint)"],
+        ["answer = None\nregion = None if answer is None else make(answer)\ncheck(region, truth)"],
     ],
 )
 def test_other_code_is_left_alone(tmp_path, sources):

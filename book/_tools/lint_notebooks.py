@@ -1,7 +1,8 @@
 """The rules for code in chapters that no linter knows: ``python -m book._tools.lint_notebooks``.
 
 A chapter's code is read by students, so it says one thing a line: no comprehension inside another, no lambda but as a
-key, short cells, names that say what a thing is, and in all cells one thing for a name.
+key, short cells, names that say what a thing is, and in all cells one thing for a name. A cell to fill shows the
+answer, a hint and the check; what computes the truth stands in a folded cell before it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,29 @@ def _check_tree(tree: ast.AST) -> Iterator[str]:
             yield f"line {node.lineno}: a name that does not say what it holds, {node.arg}"
 
 
+def _check_answer(tree: ast.Module) -> Iterator[str]:
+    """Yield what a cell to fill gives away: what is neither a text nor has to do with the answer, and numbers."""
+    if not any(ast.unparse(statement) == "answer = None" for statement in tree.body):
+        return
+    derived = {"answer"}
+    for statement in tree.body:
+        uses = derived & {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        if isinstance(statement, ast.Assign) and (uses or _is_text(statement.value)):
+            derived |= set(find_bindings(ast.Module([statement], []))) if uses else set()
+        elif not (isinstance(statement, ast.Expr) and uses):
+            yield f"line {statement.lineno}: code that finds the truth stands beside the answer, not in a folded cell"
+        elif isinstance(call := statement.value, ast.Call) and len(call.args) > 1 and _is_literal(call.args[1]):
+            yield f"line {statement.lineno}: a truth that can be read, {ast.unparse(call.args[1])}"
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_literal(node: ast.AST) -> bool:
+    return not any(isinstance(child, ast.Name) for child in ast.walk(node))
+
+
 def _check_lines(lines: list[str]) -> Iterator[str]:
     if len(lines) > LONGEST_CELL:
         yield f"{len(lines)} lines, at most {LONGEST_CELL}"
@@ -75,7 +99,8 @@ def find_problems(path: Path) -> list[str]:
             continue
         source, where = "".join(cell["source"]), f"{path.name}, cell {cell['id']}"
         tree = ast.parse(source)
-        problems += [f"{where}: {text}" for text in (*_check_lines(source.splitlines()), *_check_tree(tree))]
+        broken = (*_check_lines(source.splitlines()), *_check_tree(tree), *_check_answer(tree))
+        problems += [f"{where}: {text}" for text in broken]
         for name in sorted(set(find_bindings(tree)) - PASSING):
             if name in owner:
                 problems.append(f"{where}: {name} is bound in cell {owner[name]} already")
