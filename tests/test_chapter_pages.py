@@ -48,6 +48,27 @@ def test_what_a_page_names_is_in_its_notebook(name):
         assert any("image/png" in output.get("data", {}) for output in cells[page["figure"]]["outputs"])
 
 
+def _shows_picture(cell):
+    kinds = [output.get("data", {}) for output in cell.get("outputs", ())]
+    return any("image/png" in data or 'class="bumplab-figure' in "".join(data.get("text/html", "")) for data in kinds)
+
+
+@every_page
+def test_a_caption_begins_with_a_sentence_in_italics(name):
+    """The words after a picture, or after pictures that follow each other, say in italics what to see."""
+    without, waiting = [], None
+    for cell in read_cells(BOOK / f"{name}.ipynb"):
+        if cell["cell_type"] == "code":
+            waiting = (
+                cell["id"] if _shows_picture(cell) and "hide-cell" not in cell["metadata"].get("tags", ()) else waiting
+            )
+        elif waiting:
+            first = "".join(cell["source"]).strip().split("\n\n")[0]
+            without += [] if re.match(r"\*[^*](?:[^*]|\n){19,}[.?]\*(\s|$)", first) else [waiting]
+            waiting = None
+    assert without + [waiting] * bool(waiting) == []
+
+
 @every_page
 def test_answers_are_short_and_have_numbers(name):
     sentences = read_pages()[name].get("answer", [])
