@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pydata_sphinx_theme
 import pytest
 from fontTools.ttLib import TTFont
+from PIL import Image
 
 from book._tools import light_pages, measure_pages
 
@@ -89,3 +91,30 @@ def test_a_page_weighs_what_a_server_sends(tmp_path):
     assert measure_pages.transfer_size(tmp_path / "a.png") == 1000
     requests = [(tmp_path / "a.png").as_uri() + "?v=1", "https://example.org/a.png", (tmp_path / "b.png").as_uri()]
     assert measure_pages.loaded_files(requests) == {tmp_path / "a.png"}
+
+
+def _png(levels, mode="RGBA"):
+    file = io.BytesIO()
+    Image.fromarray(levels.astype(np.uint8)).convert(mode).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_picture_gets_256_colours_only_where_nobody_sees_it():
+    rng = np.random.default_rng(0)
+    plain = 85 * rng.integers(0, 4, (64, 64, 3))  # 64 colours
+    few = light_pages.shrink_picture(full := _png(plain))
+    assert len(few) < len(full) and Image.open(io.BytesIO(few)).mode == "P"
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(few)).convert("RGB")), plain)
+    assert light_pages.shrink_picture(few) == few
+    noise = _png(rng.integers(0, 256, (64, 64, 3)))
+    assert light_pages.shrink_picture(noise) == noise
+
+
+def test_the_pictures_of_a_site_are_shrunk(tmp_path):
+    (tmp_path / "_images").mkdir()
+    full = _png(np.zeros((200, 200, 3)))
+    (tmp_path / "_images/a.png").write_bytes(full)
+    for kind, error in (("latex", None), ("html", ValueError()), ("html", None)):
+        assert (tmp_path / "_images/a.png").read_bytes() == full
+        light_pages.shrink_pictures(SimpleNamespace(builder=SimpleNamespace(format=kind), outdir=tmp_path), error)
+    assert len((tmp_path / "_images/a.png").read_bytes()) < len(full)

@@ -2,7 +2,7 @@
 
 The theme gives every page all two thousand icons of Font Awesome, twice: as a script, which draws them, and as fonts.
 Here the pages keep the style sheet, with a font of the icons that they use inside of it, so that it also works where
-pages are opened as files. MathJax goes where no formula is.
+pages are opened as files. MathJax goes where no formula is. Pictures get by with 256 colours where that is not seen.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fontTools import subset
 from fontTools.ttLib import TTFont
+from PIL import Image
 
 _SCRIPT = re.compile(r"\s*<script[^>]*vendor/fontawesome/[^>]*></script>")
 _PRELOAD = re.compile(r'\s*<link[^>]*rel="preload"[^>]*vendor/fontawesome/[^>]*>')
@@ -23,6 +25,9 @@ _FAMILIES = {"solid": ("fa-solid-900", 900), "regular": ("fa-regular-400", 400),
 _NAMES = {"solid": "Font Awesome 6 Free", "regular": "Font Awesome 6 Free", "brands": "Font Awesome 6 Brands"}
 _RULE = re.compile(r'((?:\.fa-[\w-]+:(?::)?before,?)+)\{content:"(\\?[^"]+)"\}')
 _FONT_FACE = re.compile(r"@font-face\{[^}]*\}")
+#: How far 256 colours may be off, as a root mean square, in levels of 0 to 255.
+_UNSEEN = 2.0
+_METHODS = (Image.Quantize.MEDIANCUT, Image.Quantize.MAXCOVERAGE)
 
 
 def drop_mathjax(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -98,6 +103,38 @@ def shrink_icons(app: Any, error: Exception | None) -> None:
         path.write_text(_PRELOAD.sub("", _SCRIPT.sub("", page)), encoding="utf-8")
 
 
+def shrink_picture(content: bytes) -> bytes:
+    """Return a PNG in 256 colours, a third of the bytes, or as it was where that is seen or saves nothing.
+
+    Parameters
+    ----------
+    content : bytes
+        A PNG without transparent parts.
+    """
+    picture = Image.open(io.BytesIO(content))
+    if picture.mode == "P":
+        return content
+    full = picture.convert("RGB")
+    palettes = [full.quantize(256, method, dither=Image.Dither.NONE) for method in _METHODS]
+    best = min(palettes, key=lambda palette: _difference(palette, full))
+    file = io.BytesIO()
+    best.save(file, "PNG", optimize=True)
+    small = file.getvalue()
+    return small if _difference(best, full) <= _UNSEEN and len(small) < len(content) else content
+
+
+def _difference(one: Image.Image, other: Image.Image) -> float:
+    levels = [np.asarray(image.convert("RGB"), dtype=float) for image in (one, other)]
+    return float(np.sqrt(np.mean((levels[0] - levels[1]) ** 2)))
+
+
+def shrink_pictures(app: Any, error: Exception | None) -> None:
+    """Write the figures of the built site again in 256 colours."""
+    if error is None and app.builder.format == "html":
+        for path in (Path(app.outdir) / "_images").glob("*.png"):
+            path.write_bytes(shrink_picture(path.read_bytes()))
+
+
 def say_mode(app: Any, config: Any) -> None:
     """Name the theme's mode, which it otherwise reports as an error on a reader's first visit."""
     config.html_context.setdefault("default_mode", "auto")
@@ -108,4 +145,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("config-inited", say_mode)
     app.connect("html-page-context", drop_mathjax, priority=950)
     app.connect("build-finished", shrink_icons)
+    app.connect("build-finished", shrink_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -56,7 +56,7 @@ def metadata_of(path: Path) -> dict[str, Any]:
 
 
 def shrink(notebook: nbformat.NotebookNode) -> None:
-    """Keep the pictures in 256 colours: a third of the room, and what the eye cannot tell apart; the site has all."""
+    """Keep the pictures in 256 colours: a third of the room, and what the eye can hardly tell apart."""
     for data in (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())):
         if "image/png" in data:
             full = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
