@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from book._tools import contents, execute
+from book._tools import contents, execute, outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {
@@ -114,6 +114,16 @@ def test_runs_trained_by_another_package_are_dropped(book, store):
 # ---------------------------------------------------------------- execution
 
 
+def test_outputs_are_written_without_a_word_of_the_kernel(book, capfd):
+    path = book / "book/01-one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1] |= {"source": "seed: int = 0\nprint(seed)", "metadata": {"tags": ["parameters"]}}
+    nbformat.write(notebook, path)
+    outputs.execute(path)
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "0\n"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_chapter_that_fails_is_named_with_its_error_and_the_others_are_kept(book, capfd):
     write(book, "01-one", code="raise ValueError('No bump here.')")
     assert execute.main([], book) == 1
@@ -122,7 +132,9 @@ def test_a_chapter_that_fails_is_named_with_its_error_and_the_others_are_kept(bo
     assert "3 of 3 chapters" in said.out
     write(book, "01-one", prose="Mended.")
     assert execute.main(["--jobs", "1"], book) == 0
-    assert "2 of 3 chapters" in capfd.readouterr().out  # the scoreboard, too: what it reads has changed
+    said = capfd.readouterr()
+    assert "2 of 3 chapters" in said.out  # the scoreboard, too: what it reads has changed
+    assert said.err == ""  # no kernel warns of who else could read along
     write(book, "01-one", prose="Other words.")
     assert execute.main([], book) == 0
     assert "0 of 3 chapters" in capfd.readouterr().out

@@ -28,6 +28,7 @@ from jupyter_cache.cache.db import NbCacheRecord
 from jupyter_cache.executors.utils import single_nb_execution
 
 from book._tools.contents import find_chapters, find_strays
+from bumplab.chapters.kernel import ChapterKernel
 from bumplab.common.exits import INTERRUPTED, exit_code
 from bumplab.common.locks import hold_lock
 
@@ -133,7 +134,10 @@ def execute(path: Path, timeout: int) -> tuple[nbformat.NotebookNode, float, str
     """Execute one chapter in its folder, as Jupyter Book does; return it, the seconds, and what went wrong."""
     notebook = nbformat.read(path, as_version=4)
     try:
-        result = single_nb_execution(notebook, str(path.parent), timeout, allow_errors=False, coalesce_streams=True)
+        result = single_nb_execution(
+            notebook, str(path.parent), timeout, allow_errors=False,
+            coalesce_streams=True, kernel_manager_class=ChapterKernel,
+        )  # fmt: skip
     except RuntimeError as error:  # the kernel died
         return notebook, 0.0, str(error)
     return notebook, result.time, re.sub(r"\x1b\[[\d;]*m", "", str(result.err)) if result.err else None

@@ -23,6 +23,7 @@ from PIL import Image
 from book._tools.contents import find_chapters
 from book._tools.fill_pages import fill_pages
 from bumplab.chapters.catalogue import declared_parameters
+from bumplab.chapters.kernel import ChapterKernel
 from bumplab.chapters.scoreboard import collect_claims
 from bumplab.common.exits import exit_code
 from bumplab.common.files import atomic_write
@@ -37,8 +38,9 @@ def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(
-            notebook, timeout=1800, record_timing=False, coalesce_streams=True, resources={"metadata": {"path": folder}}
-        ).execute()
+            notebook, timeout=1800, record_timing=False, coalesce_streams=True, kernel_manager_class=ChapterKernel,
+            resources={"metadata": {"path": folder}},
+        ).execute()  # fmt: skip
     shrink(notebook)
     notebook.metadata = metadata_of(path)
     atomic_write(path, nbformat.writes(notebook) + "\n")
