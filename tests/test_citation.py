@@ -3,7 +3,9 @@
 import json
 import re
 
+import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 import bumplab
 from book._tools.fill_pages import BOOK
@@ -13,6 +15,56 @@ ROOT = BOOK.parent
 CFF = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 ZENODO = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
 BIBLIOGRAPHY = (BOOK / "references.bib").read_text(encoding="utf-8")
+
+#: Of the published schema of Zenodo's metadata (zenodraft/metadata-schema-zenodo), the part that this book uses.
+TEXT = {"type": "string", "minLength": 1}
+RELATED = {
+    "identifier": {"type": "string", "pattern": r"^arXiv:\d{4}\.\d{5}$"},
+    "relation": {"enum": ["cites", "references", "isDerivedFrom", "isSupplementTo", "isDocumentedBy"]},
+    "resource_type": {
+        "enum": ["publication-article", "publication-conferencepaper", "publication-preprint"]
+    },
+    "scheme": {"enum": ["arxiv"]},
+}
+ZENODO_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["title", "upload_type", "description", "creators", "access_right", "license"],
+    "properties": {
+        "title": TEXT,
+        "upload_type": {"const": "software"},
+        "version": TEXT,
+        "license": {"enum": ["MIT"]},  # by its identifier of SPDX
+        "access_right": {"enum": ["open", "embargoed", "restricted", "closed"]},
+        "language": {"type": "string", "pattern": "^[a-z]{2,3}$"},
+        "description": TEXT,
+        "creators": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name"],
+                "properties": {
+                    "name": TEXT,
+                    "affiliation": TEXT,
+                    "orcid": {"type": "string", "pattern": r"^(\d{4}-){3}\d{3}[\dX]$"},
+                },
+            },
+        },
+        "keywords": {"type": "array", "uniqueItems": True, "items": TEXT},
+        "related_identifiers": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["identifier", "relation"],
+                "properties": RELATED,
+            },
+        },
+    },
+}
 
 
 def test_both_say_the_same():
@@ -36,9 +88,23 @@ def test_fields_are_those_of_the_formats():
     assert CFF["type"] == ZENODO["upload_type"] == "software"
     for reference in CFF["references"]:
         assert {"type", "title", "authors"} <= set(reference)
-    for entry in ZENODO["related_identifiers"]:
-        assert entry["relation"] == "references" and entry["scheme"] == "arxiv"
-        assert re.fullmatch(r"arXiv:\d{4}\.\d{5}", entry["identifier"])
+    Draft202012Validator.check_schema(ZENODO_SCHEMA)
+    assert [error.message for error in Draft202012Validator(ZENODO_SCHEMA).iter_errors(ZENODO)] == []
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"licence": "MIT"}, "'licence' was unexpected"),
+        ({"upload_type": "book"}, "'software' was expected"),
+        ({"language": "English"}, "'English' does not match"),
+        ({"creators": [{"name": "A", "orcid": "0000-0002-1825-009"}]}, "does not match"),
+        ({"related_identifiers": [{"identifier": "arXiv:2408.13256"}]}, "'relation' is a required property"),
+    ],
+)
+def test_a_field_that_zenodo_would_refuse_is_seen(change, words):
+    (error,) = Draft202012Validator(ZENODO_SCHEMA).iter_errors(ZENODO | change)
+    assert words in error.message
 
 
 def test_what_is_referred_to_is_in_the_bibliography():
