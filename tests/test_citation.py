@@ -21,9 +21,7 @@ TEXT = {"type": "string", "minLength": 1}
 RELATED = {
     "identifier": {"type": "string", "pattern": r"^arXiv:\d{4}\.\d{5}$"},
     "relation": {"enum": ["cites", "references", "isDerivedFrom", "isSupplementTo", "isDocumentedBy"]},
-    "resource_type": {
-        "enum": ["publication-article", "publication-conferencepaper", "publication-preprint"]
-    },
+    "resource_type": {"enum": ["publication-article", "publication-conferencepaper", "publication-preprint"]},
     "scheme": {"enum": ["arxiv"]},
 }
 ZENODO_SCHEMA = {
