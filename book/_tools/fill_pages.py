@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas
 
+from book._tools.book_map import draw_map
 from book._tools.model_cards import card_texts
 from bumplab.chapters.answers import answer_findings
 from bumplab.chapters.run_table import RUN_COLUMNS, runs_as_parquet
@@ -36,6 +37,7 @@ def computed_texts(runs: pandas.DataFrame) -> dict[str, str]:
         "counts": f"{len(runs):,} runs, {studies}; trained from {runs['provenance.date'].min()} "
         f"to {runs['provenance.date'].max()}.",
         "findings": f"\n{answer_findings(board).to_markdown()}\n",
+        "map": draw_map(),
         **card_texts(runs, board),
     }
 
