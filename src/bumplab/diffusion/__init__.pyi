@@ -1,3 +1,31 @@
+from .linear import (
+    EDM_RANGE as EDM_RANGE,
+    QUADRATURE_NODES as QUADRATURE_NODES,
+    check_modes as check_modes,
+    check_noise as check_noise,
+    check_times as check_times,
+    generated_variances as generated_variances,
+    optimal_weights as optimal_weights,
+    quadrature as quadrature,
+)
+from .linear_convolution import PatchConvolution as PatchConvolution
+from .linear_descent import affine_flow as affine_flow, descend as descend
+from .linear_emergence import (
+    TIMES as TIMES,
+    Emergence as Emergence,
+    Threshold as Threshold,
+    emergence_of_curves as emergence_of_curves,
+    emergence_of_law as emergence_of_law,
+    halfway as halfway,
+)
+from .linear_laws import (
+    EqualRates as EqualRates,
+    ExponentialLaw as ExponentialLaw,
+    ModeLaw as ModeLaw,
+    OneLayer as OneLayer,
+    Preconditioned as Preconditioned,
+    TwoLayers as TwoLayers,
+)
 from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
 from .regression import Regression as Regression
 from .schedules import (

@@ -1,0 +1,49 @@
+"""How fast is the exact theory of chapters on linear and analytic denoisers, on one core?
+
+Run ``OMP_NUM_THREADS=1 python benchmarks/theory.py``. Each line is one call, best of three, with the peak
+memory so far.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+
+import numpy as np
+
+from bumplab.diffusion.linear_convolution import PatchConvolution
+from bumplab.diffusion.linear_laws import OneLayer, Preconditioned, TwoLayers
+
+MODES = np.geomspace(10, 1e-8, 1024)
+TIMES = np.geomspace(1e-6, 1e8, 200)
+
+
+def measure(name, action):
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{name:<72}{min(seconds):>8.3f} s{memory:>8.0f} MB")
+
+
+def linear():
+    for law in (OneLayer(start=0.1), TwoLayers(start=0.1), Preconditioned(start=0.1)):
+        name = f"{type(law).__name__}: variances, 1,024 modes x 200 times"
+        measure(name + (" by 64 noise levels" if isinstance(law, Preconditioned) else " (closed form)"),
+                lambda law=law: law.variances(MODES, TIMES))  # fmt: skip
+    measure(
+        "OneLayer: weights, 1,024 modes x 64 noise levels x 200 times",
+        lambda: OneLayer().weights(MODES, np.geomspace(0.002, 80, 64), TIMES),
+    )
+    side = np.minimum(np.arange(32), 32 - np.arange(32))
+    spectrum = np.exp(-0.04 * (side[:, None] ** 2 + side**2))
+    measure(
+        "PatchConvolution: 9 x 9 taps on 32 x 32 pixels, 1,024 modes x 200 times",
+        lambda: PatchConvolution(spectrum, 9, 0.1).variances(TIMES),
+    )
+
+
+if __name__ == "__main__":
+    linear()
