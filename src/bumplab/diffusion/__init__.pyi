@@ -1,3 +1,12 @@
+from .bit_posteriors import (
+    bit_evidence as bit_evidence,
+    exact_bit_denoiser as exact_bit_denoiser,
+    independent_mean as independent_mean,
+    memorised_mean as memorised_mean,
+    parity_advantage as parity_advantage,
+    parity_mean as parity_mean,
+    timestep_at_sigma as timestep_at_sigma,
+)
 from .linear import (
     EDM_RANGE as EDM_RANGE,
     QUADRATURE_NODES as QUADRATURE_NODES,

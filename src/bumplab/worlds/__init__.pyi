@@ -8,6 +8,12 @@ from .bumps import (
     Width as Width,
     subsample_evenly as subsample_evenly,
 )
+from .parity import (
+    MAX_STRINGS as MAX_STRINGS,
+    ParityWorld as ParityWorld,
+    decode_bits as decode_bits,
+    find_copies as find_copies,
+)
 from .region import MAX_SHAPES as MAX_SHAPES, Region as Region, Shape as Shape
 from .regions import (
     MAX_PIXELS as MAX_PIXELS,
