@@ -20,6 +20,13 @@ from .baselines import (
     coverage as coverage,
     nearest_conditions as nearest_conditions,
 )
+from .clocks import (
+    CensoredTime as CensoredTime,
+    MedianTime as MedianTime,
+    censored_median as censored_median,
+    lasting_onset as lasting_onset,
+    survival_curve as survival_curve,
+)
 from .detection import (
     Detections as Detections,
     detect as detect,

@@ -20,6 +20,7 @@ from bumplab.runs.store import find
 from bumplab.runs.toy_schema import ToySchema, check_toy_contents, snapshot_stem
 from bumplab.runs.verification import Recomputation
 from bumplab.toys.modularity import ModularitySettings
+from bumplab.toys.parity import ParitySettings
 from bumplab.toys.rendering import RenderingSettings
 from bumplab.toys.settings import ToySettings
 from bumplab.toys.states import ToyState
@@ -31,7 +32,7 @@ from bumplab.training.device import device_name, pick_device
 #: How far numbers computed again from weights may lie from the recorded ones, on another processor.
 TOY_TOLERANCE = 1e-3
 #: Kinds of toys. A new one joins here.
-TOYS: tuple[type[ToySettings], ...] = (ModularitySettings, RenderingSettings, WedgeSettings)
+TOYS: tuple[type[ToySettings], ...] = (ModularitySettings, ParitySettings, RenderingSettings, WedgeSettings)
 
 
 class ToyRun(Run):

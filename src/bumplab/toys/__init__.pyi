@@ -1,4 +1,11 @@
 from .modularity import SINES as SINES, TEST_SAMPLES as TEST_SAMPLES, ModularitySettings as ModularitySettings
+from .parity import (
+    SAMPLER_STEPS as SAMPLER_STEPS,
+    SAMPLES as SAMPLES,
+    SIGMAS as SIGMAS,
+    STRINGS_PER_SIGMA as STRINGS_PER_SIGMA,
+    ParitySettings as ParitySettings,
+)
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
 from .settings import StackLoss as StackLoss, ToySettings as ToySettings, Weights as Weights
 from .states import ToyStack as ToyStack, ToyState as ToyState, init_toy as init_toy, take_toy_step as take_toy_step

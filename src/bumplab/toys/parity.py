@@ -1,0 +1,223 @@
+"""Two clocks: a small denoiser learns the rule of its training strings, and later the strings themselves.
+
+The smallest version of Wang, Finn and Liu (arXiv:2605.10019): a perceptron hears noisy bits and how noisy they are. Its
+samples are counted as valid and as copies, and what it predicts is compared with three exact denoisers: one that knows
+the rule, one that has memorised the training set, one that takes the bits for independent.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+
+from bumplab.common.errors import BumplabError
+from bumplab.diffusion.bit_posteriors import (
+    bit_evidence,
+    independent_mean,
+    memorised_mean,
+    parity_mean,
+    timestep_at_sigma,
+)
+from bumplab.diffusion.process import Diffusion
+from bumplab.models.perceptrons import init_perceptron, perceptron, solo
+from bumplab.toys.settings import StackLoss, ToySettings, Weights
+from bumplab.worlds.parity import ParityWorld, decode_bits, find_copies
+
+#: How many samples each measurement draws, from new noise, and in how many steps of DDIM.
+SAMPLES, SAMPLER_STEPS = 1024, 20
+#: Noise over signal at which predictions are compared with the exact ones, on so many strings each.
+SIGMAS, STRINGS_PER_SIGMA = (0.5, 0.7, 1.0, 1.4, 2.0), 256
+
+
+class ParitySettings(ToySettings):
+    """A denoiser of strings of bits, and the strings that it learns from.
+
+    Attributes
+    ----------
+    world : ParityWorld
+        The rule, or none.
+    num_train : int
+        N, training strings, 1 to the number of valid ones.
+    data_seed : int
+        Which of them.
+    width, depth : int
+        Units in each of so many hidden layers.
+    diffusion : Diffusion
+        With the prediction of v, the loss is that of Karras et al. (arXiv:2206.00364) for data of variance 1, which the
+        paper takes.
+
+    Examples
+    --------
+    >>> settings = ParitySettings(world={"bits": 16, "group": 4}, num_train=128, width=32)
+    >>> sorted(settings.measure(settings.init_weights()))
+    ['new', 'samples', 'train']
+    >>> ParitySettings(world={"group": 2}, num_train=300)
+    Traceback (most recent call last):
+    bumplab.common.errors.BumplabError: Of 256 valid strings at most 256 can be learned, got num_train 300.
+    """
+
+    family: ClassVar[str] = "parity"
+    trainer_version: ClassVar[int] = 1
+    stackable: ClassVar[frozenset[str]] = frozenset({"seed", "data_seed"})
+    stop_measure: ClassVar[str] = "train.copy"
+
+    batch: Annotated[int, Field(ge=0, le=1_000_000)] = 256
+    order: Literal["cycle", "random"] = "random"
+    steps: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
+    world: ParityWorld = ParityWorld()
+    num_train: Annotated[int, Field(ge=1, le=2**16)] = 128
+    data_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    width: Annotated[int, Field(ge=1, le=1024)] = 256
+    depth: Annotated[int, Field(ge=1, le=8)] = 3
+    diffusion: Diffusion = Diffusion().replace(schedule="cosine", prediction_type="v")
+
+    @model_validator(mode="after")
+    def _check_fit(self) -> Self:
+        if self.num_train > self.world.num_valid:
+            valid = f"{self.world.num_valid:,}"
+            raise BumplabError(
+                f"Of {valid} valid strings at most {valid} can be learned, got num_train {self.num_train}."
+            )
+        return self
+
+    def init_weights(self) -> dict[str, torch.Tensor]:
+        """Return the weights before the first step."""
+        bits = self.world.bits
+        return init_perceptron([bits + 1, *[self.width] * self.depth, bits], torch.Generator().manual_seed(self.seed))
+
+    def training_strings(self) -> torch.Tensor:
+        """Return the strings that it learns from, (N, D).
+
+        Examples
+        --------
+        >>> ParitySettings().training_strings().shape
+        torch.Size([128, 16])
+        """
+        return self.world.draw_strings(self.num_train, self.data_seed)
+
+    def samples(self) -> tuple[torch.Tensor]:
+        """Return the training strings, each as many times: a step has as many rows, however few they are."""
+        return (self.training_strings().repeat(max(self.batch, 1) // self.num_train + 1, 1),)
+
+    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what a stack says of noisy strings x (M, n, D) at timesteps t (M, n), (M, n, D).
+
+        It hears a quarter of the logarithm of noise over signal beside the bits, as in arXiv:2206.00364.
+        """
+        log = self.diffusion.log_alpha_bar(t.flatten()).view(*t.shape, 1)
+        loudness = ((-torch.expm1(log)).log() - log) / 8
+        return perceptron(weights, torch.cat([x, loudness], -1), "relu")[0]
+
+    @classmethod
+    def stack_loss(cls, members: Sequence[Self], device: torch.device) -> StackLoss:
+        """Return the losses of a stack; each network draws timesteps and noise of its own."""
+        first = members[0]
+        diffusion = first.diffusion
+
+        def loss(
+            weights: Weights, batch: tuple[torch.Tensor, ...], generators: Sequence[torch.Generator]
+        ) -> torch.Tensor:
+            (x0,) = batch
+            draws = [diffusion.sample_timesteps_and_noise(own, each) for own, each in zip(x0, generators, strict=True)]
+            t, eps = (torch.stack(part) for part in zip(*draws, strict=True))
+            clean, noise = (each.flatten(0, 1)[:, None, None] for each in (x0, eps))  # (M n, 1, 1, D): images, to it
+            x = diffusion.add_noise(clean, noise, t.flatten()).view_as(x0)
+            target = diffusion.target(clean, noise, t.flatten()).view_as(x0)
+            return (first.predict(weights, x, t) - target).square().mean((1, 2))
+
+        return loss
+
+    def denoise(self, weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what one network takes noisy strings x (n, D) at timesteps t (n,) to be, within -1 and 1.
+
+        Examples
+        --------
+        >>> settings = ParitySettings()
+        >>> settings.denoise(settings.init_weights(), torch.zeros(2, 16), torch.tensor([9.0, 99.0])).shape
+        torch.Size([2, 16])
+        """
+        with torch.no_grad():
+            output = self.predict(solo(weights), x[None], t[None])[0]
+        x0, _ = self.diffusion.to_x0_and_eps(output[:, None, None], x[:, None, None], t)
+        return x0.view_as(x).clamp(-1, 1)
+
+    def draw(self, weights: Weights, n: int, seed: int, steps: int = SAMPLER_STEPS) -> torch.Tensor:
+        """Return samples of one network, (n, D), by the book's sampler.
+
+        Examples
+        --------
+        >>> settings = ParitySettings()
+        >>> settings.draw(settings.init_weights(), 3, seed=0).shape
+        torch.Size([3, 16])
+        """
+        stacked, bits = solo(weights), self.world.bits
+        noise = torch.randn(n, 1, 1, bits, generator=torch.Generator().manual_seed(seed))
+
+        def model(x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
+            return self.predict(stacked, x.flatten(1)[None], t[None]).view_as(x)
+
+        return self.diffusion.sample(model, torch.zeros(n, 2), bits, steps, noise=noise).flatten(1)
+
+    def measure(self, weights: Weights) -> dict[str, dict[str, float]]:
+        """Return what its samples are, and how far its predictions lie from the exact ones.
+
+        Of the samples: the shares of ``valid`` ones, bits being decided by sign, of those ``decided`` within 0.1 and
+        valid, and of ``copies``; the ``excess`` of the latter over N / valid strings; and the share of valid ones among
+        those that are no copies (``rule``; 0 if there are none). New noise each time: the weights make its seed.
+
+        Of predictions on noisy training strings (``train``) and on other valid ones (``new``): the squared ``error`` of
+        a bit, and the squared distance to the denoisers that know the ``rule``, ``copy``, and take bits to be
+        ``independent``; means over :data:`SIGMAS`.
+        """
+        seed = zlib.crc32(weights["b1"].numpy().tobytes()) + self.seed
+        x = self.draw(weights, SAMPLES, seed)
+        bits = decode_bits(x)
+        valid, copies = self.world.is_valid(bits), find_copies(bits, self.training_strings())
+        others = int((~copies).sum())
+        measured = {
+            "samples": {
+                "valid": float(valid.float().mean()),
+                "decided": float(self.world.is_valid(decode_bits(x, 0.1)).float().mean()),
+                "copies": float(copies.float().mean()),
+                "excess": float(copies.float().mean()) - self.num_train / self.world.num_valid,
+                "rule": float((valid & ~copies).sum()) / max(others, 1),
+            }
+        }
+        settings: Any = self.world, self.num_train, self.data_seed, self.diffusion  # frozen, so hashable
+        for part, (clean, noisy, t, exact) in _questions(*settings).items():
+            said = self.denoise(weights, noisy, t)
+            truths = {"error": clean, **exact}
+            measured[part] = {name: float((said - truth).square().mean()) for name, truth in truths.items()}
+        return measured
+
+
+@lru_cache(maxsize=64)
+def _questions(
+    world: ParityWorld, num_train: int, data_seed: int, diffusion: Diffusion
+) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]]:
+    """Return training and new strings: clean, noisy, the timesteps of the noise, and what exact denoisers say."""
+    n = STRINGS_PER_SIGMA * len(SIGMAS)
+    training = world.draw_strings(num_train, data_seed)
+    generator = torch.Generator().manual_seed(2605)
+    t = torch.tensor([timestep_at_sigma(diffusion, sigma) for sigma in SIGMAS]).repeat_interleave(STRINGS_PER_SIGMA)
+    others = world.draw_strings(min(world.num_valid, 2 * num_train + n), data_seed + 1)
+    others = others[~find_copies(others, training)]
+    parts = {"train": training, "new": others} if len(others) else {"train": training}
+    questions = {}
+    for part, strings in parts.items():
+        clean = strings[torch.randint(len(strings), (n,), generator=generator)]
+        eps = torch.randn(n, world.bits, generator=generator)
+        noisy = diffusion.add_noise(clean[:, None, None], eps[:, None, None], t).view_as(clean)
+        evidence = bit_evidence(diffusion, noisy, t)
+        exact = {
+            "rule": parity_mean(evidence, world.group),
+            "copy": memorised_mean(evidence, training),
+            "independent": independent_mean(evidence),
+        }
+        questions[part] = clean, noisy, t, {name: value.float() for name, value in exact.items()}
+    return questions
