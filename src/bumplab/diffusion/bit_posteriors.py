@@ -75,8 +75,8 @@ def _parity_evidence(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.where(a.isinf(), b, torch.where(b.isinf(), a, smaller + rest))
 
 
-def memorised_mean(evidence: torch.Tensor, strings: torch.Tensor) -> torch.Tensor:
-    """Return the posterior mean (n, D) of strings that are one of N, each as likely: what copying would guess.
+def memorised_mean(evidence: torch.Tensor, strings: torch.Tensor, shares: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the posterior mean (n, D) of strings that are one of N: what copying would guess.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def memorised_mean(evidence: torch.Tensor, strings: torch.Tensor) -> torch.Tenso
         See the module.
     strings : torch.Tensor, (N, D)
         Of -1 and +1.
+    shares : torch.Tensor, (N,), optional
+        How likely each of them is, above 0; all the same unless given.
 
     Examples
     --------
@@ -91,8 +93,9 @@ def memorised_mean(evidence: torch.Tensor, strings: torch.Tensor) -> torch.Tenso
     tensor([[ 0.7616, -1.0000]], dtype=torch.float64)
     """
     strings = strings.double()
+    prior = 0.0 if shares is None else shares.double().log()
     parts = evidence.double().split(max(1, _CHUNK // len(strings)))
-    return torch.cat([torch.softmax(part @ strings.T, 1) @ strings for part in parts])
+    return torch.cat([torch.softmax(part @ strings.T + prior, 1) @ strings for part in parts])
 
 
 def bit_evidence(diffusion: Diffusion, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -28,3 +28,33 @@ from .regions import (
     rim as rim,
     single_stripes as single_stripes,
 )
+from .relations import (
+    COLOURS as COLOURS,
+    FILLERS as FILLERS,
+    PROMPT_WORDS as PROMPT_WORDS,
+    RELATIONS as RELATIONS,
+    SHAPES as SHAPES,
+    VOCABULARY as VOCABULARY,
+    Prompt as Prompt,
+    RelationWorld as RelationWorld,
+    all_prompts as all_prompts,
+    parse_prompt as parse_prompt,
+    prompts_with_same_words as prompts_with_same_words,
+)
+from .rules import (
+    ATTRIBUTES as ATTRIBUTES,
+    PANELS as PANELS,
+    ROWS as ROWS,
+    RULE_RELATIONS as RULE_RELATIONS,
+    RULES as RULES,
+    VALUES as VALUES,
+    chance_of_rule as chance_of_rule,
+    completes_rule as completes_rule,
+    draw_panels as draw_panels,
+    num_samples as num_samples,
+    relation_triples as relation_triples,
+    remaining_rules as remaining_rules,
+    row_relations as row_relations,
+    rule_number as rule_number,
+    rules_of as rules_of,
+)
