@@ -35,9 +35,9 @@ def test_few_measurements_are_not_folded():
     assert fold_pages.fold_rows(html, few) == html
 
 
-def _code(id, **output):
-    options = {"execution_count": 1, "metadata": {}, "source": "show()", "id": id}
-    return {"cell_type": "code", "outputs": [output], **options}
+def _code(id, source="show()", tags=(), **output):
+    options = {"execution_count": 1, "metadata": {"tags": list(tags)}, "source": source, "id": id}
+    return {"cell_type": "code", "outputs": [output] if output else [], **options}
 
 
 def _words(name, source):
@@ -56,6 +56,10 @@ def pages(tmp_path_factory):
         _code("long", output_type="stream", name="stdout", text="line\n" * 9),
         _code("claim", output_type="display_data", metadata={}, data={"text/html": HTML}),
         _words("further", "## 2. Further: more\n\nWhat it is.\n\nAll the rest.\n\n### Below\n\nDeep."),
+        _words("claims", "## Claims"),
+        _code("values", "values = 1", tags=["hide-input"]),
+        _code("one", "check(1)", ["hide-input"], output_type="stream", name="stdout", text="one"),
+        _code("two", "check(2)", ["hide-input"], output_type="stream", name="stdout", text="two"),
         _words("last", "## Last\n\nEnd."),
     ]
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
@@ -75,7 +79,7 @@ def pages(tmp_path_factory):
 def test_long_lists_claims_and_further_sections_are_folded(pages):
     chapter, _ = pages
     folds = {fold.summary.text: fold for fold in chapter.find_all("details")}
-    assert list(folds) == ["9 lines of numbers", "3 more networks and layers: 2 hold, 1 fails", "Show this section"]
+    assert list(folds)[:3] == ["9 lines of numbers", "3 more networks and layers: 2 hold, 1 fails", "Show this section"]
     assert folds["9 lines of numbers"].find("pre").text == "line\n" * 9
     further = folds["Show this section"]
     assert further.find_previous("p").text == "What it is." and further.find_previous("h2").text.startswith(
@@ -85,5 +89,15 @@ def test_long_lists_claims_and_further_sections_are_folded(pages):
     assert "End." in chapter.text
 
 
+def test_the_code_of_all_claims_is_one_fold(pages):
+    (claims,) = [section for section in pages[0].find_all("section") if section.get("id") == "claims"]
+    (fold,) = claims.find_all("details")
+    assert "Show the code of all claims" in fold.summary.text
+    assert [block.text.strip() for block in fold.find_all(class_="highlight")] == ["values = 1", "check(1)", "check(2)"]
+    outputs = claims.select(".cell_output")
+    assert [output.text.strip() for output in outputs] == ["one", "two"]
+    assert all(cell.find() for cell in claims.select(".cell"))
+
+
 def test_the_scoreboard_folds_for_itself(pages):
-    assert not pages[1].find("details")
+    assert len(pages[1].find_all("details")) == 3  # the code of its cells, which is hidden as it says

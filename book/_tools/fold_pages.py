@@ -6,6 +6,7 @@ what                     what stays in sight
 a claim's measurements   its headline; how many others there are, and their verdicts
 printed lists            those of up to eight lines
 sections named Further   their first paragraph
+the code of claims       one fold for all of a chapter, before the first claim
 =======================  ==============================================================================================
 
 All of it is a ``<details>``: browsers open it where a link or a search leads into it, and the PDF shows it open.
@@ -20,6 +21,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from book._tools.first_screens import read_board
@@ -28,6 +30,7 @@ from bumplab.chapters.claims import Claim
 MOST_ROWS, MOST_LINES = 3, 8
 _CHAPTER = re.compile(r"book/(0[1-8]|[1-9]\d)-[\w-]+")
 _FURTHER = re.compile(r"\bFurther\b")
+_CLAIMS = "Claims"
 
 
 @cache
@@ -86,9 +89,24 @@ class FoldPages(SphinxPostTransform):
             if "output" in node.get("classes", ()) and count > MOST_LINES:
                 wrap(node.parent, node.parent.index(node), node.parent.index(node) + 1, f"{count} lines of numbers")
         for section in list(self.document.findall(nodes.section)):
+            if section[0].astext() == _CLAIMS:
+                join_code(section)
             if _FURTHER.search(section[0].astext()) and isinstance(section.parent.parent, nodes.document):
                 words = next((k for k, node in enumerate(section) if isinstance(node, nodes.paragraph)), 0)
                 wrap(section, words + 1, len(section), "Show this section")
+
+
+def join_code(section: nodes.section) -> None:
+    """Put all folded code of a section into its first fold."""
+    first, *others = list(section.findall(HideCodeCellNode)) or [None]
+    for fold in others:
+        first += fold.children
+        cell = fold.parent
+        cell.remove(fold)
+        if not cell.children:
+            cell.parent.remove(cell)
+    if others:
+        first["prompt_show"], first["prompt_hide"] = "Show the code of all claims", "Hide the code of all claims"
 
 
 def wrap(parent: nodes.Element, begin: int, end: int, title: str) -> None:
