@@ -254,6 +254,8 @@ def test_the_answer_and_the_figure_come_first(page):
     assert first.find_previous("p").text == "Is it so?" and "1 [1, 1]" in first.text
     hero = page.find("img", class_="hero")
     assert hero["alt"] == "Fig. 7.3. One picture in the last section." and first.find_next("img") is hero
+    line = page.find(class_="hero-line")
+    assert line.text == "Fig. 7.3 One picture in the last section." and line.a["href"] == "#fig-7-3"
     assert page.find("a", href="#fig-7-3").text == "Fig. 7.3" and len(page.find_all(id="fig-7-3")) == 1
 
 

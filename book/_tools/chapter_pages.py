@@ -202,11 +202,11 @@ class ShowFirst(_PageTransform):
         """Return a copy of a figure, and a line that leads to it."""
         copy = image.deepcopy()
         copy["ids"], copy["classes"] = [], [*copy.get("classes", []), "hero"]
-        label = re.match(r"Fig\. (\w+)\.(\d+)", copy.get("alt", ""))
+        label = re.match(r"Fig\. (\w+)\.(\d+)(?:, picture \d+)?\. (.*)", copy.get("alt", ""))
         if not label:
             return [copy]
-        address = f"fig-{label[1].lower()}-{label[2]}"
-        line = f'<p class="hero-line"><a href="#{address}">{label[0]}</a>, with its caption below.</p>'
+        address, words = f"fig-{label[1].lower()}-{label[2]}", escape(label[3])
+        line = f'<p class="hero-line"><a href="#{address}">Fig. {label[1]}.{label[2]}</a> {words}</p>'
         return [copy, nodes.raw("", line, format="html")]
 
 

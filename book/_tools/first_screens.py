@@ -57,7 +57,8 @@ def answer_html(sentences: list[str], board: Scoreboard) -> str:
         return _number_html(claim, find_measurement(claim, match[2]), len(networks) > 1)
 
     body = "".join(f"<li>{_CLAIM.sub(number, escape(sentence, quote=False))}</li>" for sentence in sentences)
-    note = f"Means over seeds with 95 % intervals: {join_words(networks)}. " if networks else ""
+    named = f'<a href="models.html">networks of this book</a>, {join_words(networks)}'
+    note = f"Means over seeds with 95 % intervals, of {named}. " if networks else ""
     verdicts = "The underlined word says what becomes of the claim behind a number, which may be the paper's or ours."
     return f'<div class="first-screen"><ul>{body}</ul><p>{note}{verdicts}</p></div>'
 
