@@ -1,3 +1,4 @@
+from .attention import TokenAttention as TokenAttention, token_perceptron as token_perceptron
 from .decoder import (
     DecoderSettings as DecoderSettings,
     Depth as Depth,
@@ -5,6 +6,13 @@ from .decoder import (
     Units as Units,
     condition_indices as condition_indices,
     encode_conditions as encode_conditions,
+)
+from .dit import (
+    DiT as DiT,
+    DiTBlock as DiTBlock,
+    cut_patches as cut_patches,
+    grid_positions as grid_positions,
+    join_patches as join_patches,
 )
 from .layers import (
     Attention as Attention,
@@ -48,4 +56,5 @@ from .resampling import (
     stretch as stretch,
     stretch_by_matrices as stretch_by_matrices,
 )
+from .transformer import CausalBlock as CausalBlock, CellTransformer as CellTransformer, Head as Head
 from .unet import MAX_FEATURE_VALUES as MAX_FEATURE_VALUES, UNet as UNet, UNetSettings as UNetSettings, Width as Width
