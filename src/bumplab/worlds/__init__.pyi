@@ -41,6 +41,15 @@ from .relations import (
     parse_prompt as parse_prompt,
     prompts_with_same_words as prompts_with_same_words,
 )
+from .rule_laws import (
+    SMOOTHING as SMOOTHING,
+    Saying as Saying,
+    draw_by_law as draw_by_law,
+    next_panel_law as next_panel_law,
+    panel_log_likelihood as panel_log_likelihood,
+    rule_posterior as rule_posterior,
+    say_separately as say_separately,
+)
 from .rules import (
     ATTRIBUTES as ATTRIBUTES,
     PANELS as PANELS,
