@@ -8,14 +8,16 @@ import torch
 
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.bit_posteriors import memorised_mean
-from bumplab.worlds.relations import (
+from bumplab.worlds.prompts import (
     RELATIONS,
     SHAPES,
-    RelationWorld,
+    VOCABULARY,
     all_prompts,
     parse_prompt,
     prompts_with_same_words,
+    tokenize,
 )
+from bumplab.worlds.relations import RelationWorld
 
 PROMPT = parse_prompt("red disc is left of the blue ring")
 
@@ -125,6 +127,7 @@ def test_shares_weigh_strings_as_repetition_does():
         (lambda: parse_prompt("red star left of blue ring"), "A shape is one of disc, ring, cross, got 'star'"),
         (lambda: parse_prompt("disc red left blue ring"), "A colour is one of red, blue, got 'disc'"),
         (lambda: parse_prompt("red disc left"), "such as 'red disc left of blue ring', got 'red disc left'"),
+        (lambda: tokenize("red disc near"), "Prompts are made of red, blue, disc.*got 'near'"),
         (lambda: parse_prompt("red disc left red ring"), "differ in colour and in shape"),
         (lambda: parse_prompt("red disc left blue disc"), "differ in colour and in shape"),
         (lambda: RelationWorld().places("near"), "A relation is one of left.*got 'near'"),
@@ -140,3 +143,8 @@ def test_what_cannot_be_is_refused(make, sentence):
 def test_there_are_as_many_prompts_as_words_allow():
     assert len(all_prompts()) == 2 * len(SHAPES) * (len(SHAPES) - 1) * len(RELATIONS)
     assert {parse_prompt(str(each)) for each in all_prompts()} == set(all_prompts())
+
+
+def test_tokens_give_back_the_text():
+    text = "the red disc is left of a blue ring"
+    assert " ".join(VOCABULARY[token] for token in tokenize(text)) == text and len(set(VOCABULARY)) == len(VOCABULARY)

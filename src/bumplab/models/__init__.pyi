@@ -56,5 +56,6 @@ from .resampling import (
     stretch as stretch,
     stretch_by_matrices as stretch_by_matrices,
 )
+from .text_codes import TextEncoder as TextEncoder
 from .transformer import CausalBlock as CausalBlock, CellTransformer as CellTransformer, Head as Head
 from .unet import MAX_FEATURE_VALUES as MAX_FEATURE_VALUES, UNet as UNet, UNetSettings as UNetSettings, Width as Width

@@ -14,6 +14,19 @@ from .parity import (
     decode_bits as decode_bits,
     find_copies as find_copies,
 )
+from .prompts import (
+    COLOURS as COLOURS,
+    FILLERS as FILLERS,
+    PROMPT_WORDS as PROMPT_WORDS,
+    RELATIONS as RELATIONS,
+    SHAPES as SHAPES,
+    VOCABULARY as VOCABULARY,
+    Prompt as Prompt,
+    all_prompts as all_prompts,
+    parse_prompt as parse_prompt,
+    prompts_with_same_words as prompts_with_same_words,
+    tokenize as tokenize,
+)
 from .region import MAX_SHAPES as MAX_SHAPES, Region as Region, Shape as Shape
 from .regions import (
     MAX_PIXELS as MAX_PIXELS,
@@ -28,19 +41,7 @@ from .regions import (
     rim as rim,
     single_stripes as single_stripes,
 )
-from .relations import (
-    COLOURS as COLOURS,
-    FILLERS as FILLERS,
-    PROMPT_WORDS as PROMPT_WORDS,
-    RELATIONS as RELATIONS,
-    SHAPES as SHAPES,
-    VOCABULARY as VOCABULARY,
-    Prompt as Prompt,
-    RelationWorld as RelationWorld,
-    all_prompts as all_prompts,
-    parse_prompt as parse_prompt,
-    prompts_with_same_words as prompts_with_same_words,
-)
+from .relations import RelationWorld as RelationWorld
 from .rule_laws import (
     SMOOTHING as SMOOTHING,
     Saying as Saying,
