@@ -114,7 +114,10 @@ class CellTransformer(nn.Module):
         ----------
         cells : torch.Tensor, (n, L, A), int64
         """
-        logits = self(cells)
+        return self.score(self(cells), cells)
+
+    def score(self, logits: Sequence[torch.Tensor], cells: torch.Tensor) -> torch.Tensor:
+        """Return the same from what :meth:`forward` said of these cells, (n, L)."""
         targets = [self._joint_place(cells)] if self.head == "joint" else cells.unbind(2)
         pairs = zip(logits, targets, strict=True)
         return torch.stack([each.log_softmax(2).gather(2, at[..., None])[..., 0] for each, at in pairs]).sum(0)

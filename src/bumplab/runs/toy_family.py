@@ -22,6 +22,7 @@ from bumplab.runs.verification import Recomputation
 from bumplab.toys.modularity import ModularitySettings
 from bumplab.toys.parity import ParitySettings
 from bumplab.toys.rendering import RenderingSettings
+from bumplab.toys.rules import RuleSettings
 from bumplab.toys.settings import ToySettings
 from bumplab.toys.states import ToyState
 from bumplab.toys.toy_checkpoints import load_or_init_toy, save_toy
@@ -32,7 +33,13 @@ from bumplab.training.device import device_name, pick_device
 #: How far numbers computed again from weights may lie from the recorded ones, on another processor.
 TOY_TOLERANCE = 1e-3
 #: Kinds of toys. A new one joins here.
-TOYS: tuple[type[ToySettings], ...] = (ModularitySettings, ParitySettings, RenderingSettings, WedgeSettings)
+TOYS: tuple[type[ToySettings], ...] = (
+    ModularitySettings,
+    ParitySettings,
+    RenderingSettings,
+    RuleSettings,
+    WedgeSettings,
+)
 
 
 class ToyRun(Run):

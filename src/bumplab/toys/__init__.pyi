@@ -7,6 +7,7 @@ from .parity import (
     ParitySettings as ParitySettings,
 )
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
+from .rules import RuleSettings as RuleSettings
 from .settings import StackLoss as StackLoss, ToySettings as ToySettings, Weights as Weights
 from .states import ToyStack as ToyStack, ToyState as ToyState, init_toy as init_toy, take_toy_step as take_toy_step
 from .toy_checkpoints import load_or_init_toy as load_or_init_toy, save_toy as save_toy
