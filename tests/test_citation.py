@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 import bumplab
 from book._tools.fill_pages import BOOK
+from bumplab.chapters.catalogue import chapter_paths, read_cells
 from bumplab.chapters.scoreboard import CITATION
 
 ROOT = BOOK.parent
@@ -119,3 +120,9 @@ def test_related_work_is_of_others_and_each_bears_on_a_chapter():
     assert all(f"{{{work}," in BIBLIOGRAPHY for work in works)
     for section in others.split("\n## ")[1:]:
         assert re.search(r"\{doc\}`\d\d-", section)
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_every_chapter_leads_to_the_related_work(path):
+    words = "".join("".join(cell["source"]) for cell in read_cells(path) if cell["cell_type"] == "markdown")
+    assert "elated work](related.md)" in words
