@@ -179,6 +179,7 @@ def _words(name, source):
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
 
 
+CHECK = "Show the check, which gives the answer away"
 MOVING = '<div class="bumplab-figure point-cloud"><img class="still" alt="A cloud of points" src="data:,"></div>'
 
 
@@ -210,6 +211,8 @@ def page(tmp_path_factory):
         _cell("bare", "show()", _picture(30)),
         _words("prose", "Prose without a caption.\n\n*A caption of nothing that stands here.*"),
         _cell("answer", "print(2)", "two", tags=["hide-cell"]),
+        _cell("answer-1-tools", "truth = 1"),
+        _cell("answer-1", "answer = None", "no answer yet"),
         _words("exercise", "**2.** How many?"),
         _cell("count", "print(3)", "three", tags=["hide-cell"]),
         _cell("again", "print(4)", "four", tags=["hide-cell"]),
@@ -224,7 +227,7 @@ def page(tmp_path_factory):
     (folder / "findings.md").write_text('# Found\n\n<div class="findings">\n\n- a list\n\nwords\n\n</div>\n\nAfter.\n')
     (folder / "conf.py").write_text("extensions = ['myst_nb']\nnb_execution_mode = 'off'\n")
     claim = check_claim("a.b", "It works.", {"quick": [1, 1, 1]}, kind="own", source="ours", at_least=0.8)
-    texts = {"answer": ["It is {a.b} so."], "figure": "one", "open": ["teach"]}
+    texts = {"answer": ["It is {a.b} so."], "figure": "one", "open": ["teach", "answer-1"]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chapter_pages, "BOOK", book)
         patch.setattr(chapter_pages, "read_pages", lambda: {"07-small": texts})
@@ -269,12 +272,15 @@ def test_an_interactive_figure_is_in_the_same_count(page):
 def test_code_is_folded_but_where_it_teaches(page):
     titles = [(summary.find("p") or summary).text for summary in page.find_all("summary")]
     shown = ["Show the code"]
-    assert titles == ["Run this chapter: set-up and parameters", *shown * 4, "Solution", "Solution", *shown]
+    assert titles == ["Run this chapter: set-up and parameters", *shown * 4, "Solution", CHECK, "Solution", *shown]
     assert not page.find_all("summary", attrs={"aria-label": True})
     code = [[block.text.strip() for block in fold.find_all(class_="highlight")] for fold in page.find_all("details")]
     assert code[0] == ["import a", "b = 1"] and code[1] == ["def helper(): pass", "show(helper)"]
     visible = [block for block in page.find_all(class_="highlight") if not block.find_parent("details")]
-    assert [block.text.strip() for block in visible if block.find_parent(class_="cell_input")] == ["open = True"]
+    assert [block.text.strip() for block in visible if block.find_parent(class_="cell_input")] == [
+        "open = True",
+        "answer = None",
+    ]
 
 
 def test_a_solution_is_one_fold_of_code_and_words(page):

@@ -32,6 +32,8 @@ from bumplab.chapters.catalogue import read_cells
 
 #: A page in the book's folder, and the number of a chapter.
 _PAGE = re.compile(r"book/((\d\d)?[\w-]+)")
+#: The cell before a cell to fill, which computes what is right.
+_TRUTH = re.compile(r"answer-[\w-]+-tools")
 _SOLUTION = "<summary>Solution</summary>"
 #: Where the words of an interactive figure begin.
 _STILL = re.compile(r'<img class="still" alt="')
@@ -78,7 +80,8 @@ class FoldCode(_PageTransform):
                 cell["prompt_show"], cell["prompt_hide"] = "Solution", "Hide the solution"
             elif _source(cell) and name not in page.get("open", ()) and not cell.get("solution"):
                 cell["hide_mode"] = "input"
-                cell["prompt_show"], cell["prompt_hide"] = "Show the code", f"Hide the code ({name})"
+                words = "Show the check, which gives the answer away" if _TRUTH.fullmatch(name) else "Show the code"
+                cell["prompt_show"], cell["prompt_hide"] = words, f"Hide the code ({name})"
         for cell in list(cells.values()):
             self.join(cell)
         self.fold_beginning()
