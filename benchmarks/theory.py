@@ -10,9 +10,13 @@ import resource
 import time
 
 import numpy as np
+import torch
 
+from bumplab.diffusion.analytic_sets import LatticeDenoiser, MemorizedSet
+from bumplab.diffusion.analytic_spectra import gaussian_of_world
 from bumplab.diffusion.linear_convolution import PatchConvolution
 from bumplab.diffusion.linear_laws import OneLayer, Preconditioned, TwoLayers
+from bumplab.worlds.bumps import BumpWorld
 
 MODES = np.geomspace(10, 1e-8, 1024)
 TIMES = np.geomspace(1e-6, 1e8, 200)
@@ -45,5 +49,21 @@ def linear():
     )
 
 
+def analytic():
+    periodic, stripes = BumpWorld(periodic=True), BumpWorld(kind="sos")
+    images = periodic.render(periodic.lattice())
+    levels = torch.linspace(0.1, 10, 64).repeat_interleave(1024)
+    x = images.repeat(64, 1, 1, 1)
+    x = x + levels[:, None, None, None] * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    queries = "1,024 x 64 queries of 32 x 32 pixels"
+    measure(f"MemorizedSet: 1,024 images, {queries}", lambda: MemorizedSet(images)(x, levels))
+    for world in (periodic, BumpWorld(), stripes):
+        name = f"LatticeDenoiser: {world.kind}{', periodic' * world.periodic}, {queries}"
+        measure(name, lambda world=world: LatticeDenoiser(world)(x, levels))
+    measure(f"GaussianDenoiser: modes of Fourier, {queries}", lambda: gaussian_of_world(periodic)(x, levels))
+
+
 if __name__ == "__main__":
     linear()
+    linear()
+    analytic()

@@ -1,3 +1,24 @@
+from .analytic import (
+    Theory as Theory,
+    as_network as as_network,
+    as_theory as as_theory,
+    column as column,
+    explained_variance as explained_variance,
+    noise_level as noise_level,
+    timestep_at as timestep_at,
+)
+from .analytic_flow import kick as kick, kick_response as kick_response, teleport as teleport
+from .analytic_gaussian import GaussianDenoiser as GaussianDenoiser, MixtureDenoiser as MixtureDenoiser
+from .analytic_sets import LatticeDenoiser as LatticeDenoiser, MemorizedSet as MemorizedSet
+from .analytic_spectra import (
+    fourier_mode as fourier_mode,
+    fourier_variances as fourier_variances,
+    gaussian_of_images as gaussian_of_images,
+    gaussian_of_world as gaussian_of_world,
+    mean_only as mean_only,
+    one_variance as one_variance,
+    rotate_modes as rotate_modes,
+)
 from .bit_posteriors import (
     bit_evidence as bit_evidence,
     exact_bit_denoiser as exact_bit_denoiser,

@@ -1,8 +1,7 @@
 """The diffusion core: noise schedules, what the network predicts, the loss, and one sampler.
 
 Time runs over timesteps t = 0 .. T-1, as in Ho et al. (2020); t = -1 stands for the clean image. Every
-function also takes real-valued t: log alpha_bar is interpolated between whole timesteps, so a sampler may use
-any number of steps.
+function also takes real-valued t: log alpha_bar is interpolated, so a sampler may use any number of steps.
 """
 
 from __future__ import annotations
@@ -92,12 +91,7 @@ class Diffusion(FrozenConfig):
         return signal * x0 + noise * eps
 
     def target(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return what the network should output for this x0 and eps.
-
-        Parameters
-        ----------
-        x0, eps : torch.Tensor, (n, 1, N, N)
-        t : torch.Tensor, (n,)
+        """Return what the network should output for this x0 and eps, each (n, 1, N, N), at timesteps `t` (n,).
 
         Examples
         --------
@@ -189,9 +183,8 @@ class Diffusion(FrozenConfig):
 
         Parameters
         ----------
-        output : torch.Tensor, (n, 1, N, N)
-            Of the network at (x, t).
-        x : torch.Tensor, (n, 1, N, N)
+        output, x : torch.Tensor, (n, 1, N, N)
+            Of the network at (x, t), and x.
         t, s : torch.Tensor, (n,)
             T-1 >= t > s >= -1.
         eta : float
@@ -221,13 +214,13 @@ class Diffusion(FrozenConfig):
         x = torch.exp(there / 2) * x0 + direction * eps
         return (x if noise is None else x + eta * posterior.sqrt() * noise), x0
 
-    def sampling_timesteps(self, steps: int) -> torch.Tensor:
-        """Return `steps` + 1 timesteps from T-1 (pure noise) down to -1 (clean), evenly spaced, real-valued.
+    def sampling_timesteps(self, steps: int, start: float | None = None) -> torch.Tensor:
+        """Return `steps` + 1 timesteps from T-1 (pure noise), or from `start`, to -1 (clean), evenly spaced, real.
 
         Raises
         ------
         BumplabError
-            For less than one step, or more than 100,000.
+            For less than one step, or more than 100,000, or a start outside of the schedule.
 
         Examples
         --------
@@ -236,7 +229,10 @@ class Diffusion(FrozenConfig):
         """
         if not 1 <= steps <= MAX_SAMPLER_STEPS:
             raise BumplabError(f"A sampler takes 1 to {MAX_SAMPLER_STEPS:,} steps, got {quote(steps)}.")
-        return torch.linspace(self.timesteps - 1, -1, steps + 1, dtype=torch.float64)
+        first = self.timesteps - 1 if start is None else start
+        if not 0 <= first < self.timesteps:
+            raise BumplabError(f"Sampling starts at a timestep from 0 to {self.timesteps - 1}, got {quote(start)}.")
+        return torch.linspace(first, -1, steps + 1, dtype=torch.float64)
 
     @torch.no_grad()
     def sample_trajectory(
@@ -249,6 +245,7 @@ class Diffusion(FrozenConfig):
         generator: torch.Generator | None = None,
         clip: bool = True,
         noise: torch.Tensor | None = None,
+        start: float | None = None,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Generate images for conditions, yielding (x, predicted x0) after every step.
 
@@ -269,6 +266,8 @@ class Diffusion(FrozenConfig):
             Clip each predicted x0 to [-1, 1], see :meth:`step`.
         noise : torch.Tensor, (n, 1, N, N), optional
             What to start from, instead of a draw.
+        start : float, optional
+            Timestep of `noise`, 0 to T-1, which is then x there; T-1 unless given. Steps are spread over the rest.
 
         Examples
         --------
@@ -280,8 +279,10 @@ class Diffusion(FrozenConfig):
         def randn() -> torch.Tensor:
             return torch.randn(len(mu), 1, size, size, generator=generator).to(mu.device)
 
+        if start is not None and noise is None:
+            raise BumplabError("Sampling that starts between noise and image needs x at its start, as noise.")
         x = randn() if noise is None else noise.to(mu.device)
-        grid = self.sampling_timesteps(steps).float().to(mu.device)
+        grid = self.sampling_timesteps(steps, start).float().to(mu.device)
         for t, s in zip(grid[:-1], grid[1:], strict=True):
             t, s = t.expand(len(mu)), s.expand(len(mu))
             x, x0 = self.step(model(x, t, mu).float(), x, t, s, eta, randn() if eta > 0 else None, clip)

@@ -71,15 +71,15 @@ class Regression(Diffusion):
         x0 = output.clamp(-1, 1)
         return torch.where(s[:, None, None, None] < 0, x0, torch.zeros_like(x0)), x0
 
-    def sampling_timesteps(self, steps: int) -> torch.Tensor:
-        """Return the one timestep that is known, and the end; `steps` is checked as that of a diffusion.
+    def sampling_timesteps(self, steps: int, start: float | None = None) -> torch.Tensor:
+        """Return the one timestep that is known, and the end; both arguments are checked as those of a diffusion.
 
         Examples
         --------
         >>> Regression(kind="regression").sampling_timesteps(50).tolist()
         [0.0, -1.0]
         """
-        super().sampling_timesteps(steps)
+        super().sampling_timesteps(steps, start)
         return torch.tensor([0.0, -1.0], dtype=torch.float64)
 
     @torch.no_grad()
