@@ -65,5 +65,4 @@ def analytic():
 
 if __name__ == "__main__":
     linear()
-    linear()
     analytic()

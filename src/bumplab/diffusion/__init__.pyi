@@ -39,6 +39,7 @@ from .linear import (
     quadrature as quadrature,
 )
 from .linear_convolution import PatchConvolution as PatchConvolution
+from .linear_denoiser import LinearDenoiser as LinearDenoiser
 from .linear_descent import affine_flow as affine_flow, descend as descend
 from .linear_emergence import (
     TIMES as TIMES,

@@ -1,7 +1,7 @@
 """The best denoisers of known images: of any set, and of the book's lattice, where it is quick.
 
 For images g_1 .. g_M, each as likely, the best denoiser is their mean, weighted with how likely each is behind x: the
-softmax of (x . g - |g|^2 / 2)/sigma^2. Of a training set it is the denoiser that has memorised it (the "delta" score of
+softmax of (x . g - g . g / 2)/sigma^2. Of a training set it is the denoiser that has memorised it (the "delta" score of
 Wang and Vastola 2024, arXiv:2412.09726).
 """
 
@@ -85,7 +85,7 @@ class MemorizedSet:
             yield rows, weights.masked_fill_(weights < _NEGLIGIBLE, 0.0)
 
     def _fit(self, x: torch.Tensor) -> torch.Tensor:
-        """Return x . g - |g|^2 / 2 of every image, (n, M), but for what is the same for all of them."""
+        """Return x . g - g . g / 2 of every image, (n, M), but for what is the same for all of them."""
         images = self._images.to(x)
         return x.flatten(1) @ images.T - images.square().sum(1) / 2
 
