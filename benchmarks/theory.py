@@ -15,7 +15,8 @@ import torch
 from bumplab.diffusion.analytic_sets import LatticeDenoiser, MemorizedSet
 from bumplab.diffusion.analytic_spectra import gaussian_of_world
 from bumplab.diffusion.linear_convolution import PatchConvolution
-from bumplab.diffusion.linear_laws import OneLayer, Preconditioned, TwoLayers
+from bumplab.diffusion.linear_laws import OneLayer, TwoLayers
+from bumplab.diffusion.linear_wrappers import Preconditioned
 from bumplab.worlds.bumps import BumpWorld
 
 MODES = np.geomspace(10, 1e-8, 1024)

@@ -9,11 +9,13 @@ from bumplab.common.errors import BumplabError
 from bumplab.diffusion.linear import EDM_RANGE, check_noise, generated_variances, optimal_weights, quadrature
 from bumplab.diffusion.linear_convolution import PatchConvolution
 from bumplab.diffusion.linear_descent import affine_flow, descend
-from bumplab.diffusion.linear_laws import EqualRates, OneLayer, Preconditioned, TwoLayers
+from bumplab.diffusion.linear_laws import EqualRates, OneLayer, TwoLayers
+from bumplab.diffusion.linear_wrappers import Preconditioned, VariancePreserving
 
 LAWS = [
     OneLayer(), OneLayer(start=0.1), OneLayer(start=0.5, gain=32), OneLayer(start=1.0), TwoLayers(start=0.1),
     TwoLayers(start=0.9), Preconditioned(), Preconditioned(start=0.3, sigma_data=2.0), EqualRates(start=0.4),
+    VariancePreserving(prediction_type="eps"), VariancePreserving(prediction_type="v", start=0.3),
 ]  # fmt: skip
 VARIANCES = [0.0, 1e-6, 1e-3, 0.5, 30.0]
 TIMES = [0.0, 1e-6, 1e-3, 0.3, 40.0, 1e6, np.inf]
@@ -45,17 +47,10 @@ def denoising_loss(weights, covariance, sigma):
 
 @every_law
 def test_generated_variance_is_the_integral_over_the_weights(law):
-    for variance in VARIANCES:
-        for time in TIMES:
-
-            def left(log_sigma, variance=variance, time=time):
-                return 1 - law.weights([variance], [np.exp(log_sigma)], [time]).item()
-
-            low, high = np.log(EDM_RANGE)
-            points = np.linspace(low, high, 12)[1:-1]
-            integral = integrate.quad(left, low, high, points=points, limit=400, epsabs=1e-12, epsrel=1e-12)[0]
-            ours = law.variances([variance], [time]).item()
-            assert np.log(ours) == pytest.approx(np.log(80**2) - 2 * integral, abs=1e-7)
+    logs = np.linspace(*np.log(EDM_RANGE), 20_001)
+    left = 1 - law.weights(VARIANCES, np.exp(logs), TIMES)
+    expected = np.log(80**2) - 2 * integrate.simpson(left, x=logs)
+    np.testing.assert_allclose(np.log(law.variances(VARIANCES, TIMES)), expected, atol=1e-7, rtol=0)
 
 
 @every_law
@@ -124,6 +119,32 @@ def test_descent_is_that_of_torch(law, sigma):
     np.testing.assert_allclose(torch.diag(modes.T @ weights @ modes), ours[1, :, 0], rtol=1e-9)
     np.testing.assert_allclose(weights, modes @ torch.diag(torch.tensor(ours[1, :, 0])) @ modes.T, atol=1e-12)
     np.testing.assert_allclose(ours[0], law.weights(values.numpy(), [sigma], [0.0])[0])
+
+
+@pytest.mark.parametrize("prediction_type", ["eps", "v", "x0"])
+@pytest.mark.parametrize("sigma", [0.3, 4.0])
+def test_what_is_predicted_changes_the_start_but_not_the_rate(prediction_type, sigma):
+    """The loss of the book's process, in closed form, by torch's gradient."""
+    covariance, rate, steps, eye = random_covariance(5), 0.01, 40, torch.eye(5, dtype=torch.float64)
+    values, modes = torch.linalg.eigh(covariance)
+    signal, noise = (1 + sigma**2) ** -0.5, sigma * (1 + sigma**2) ** -0.5
+
+    def loss(w):
+        """E|W x_t - target|^2 for x_t = signal x0 + noise eps and a target a x0 + b eps."""
+        a, b = {"eps": (0.0, 1.0), "v": (-noise, signal), "x0": (1.0, 0.0)}[prediction_type]
+        of_x0, of_eps = signal * w - a * eye, noise * w - b * eye
+        return torch.trace(of_x0 @ covariance @ of_x0.T) + (of_eps**2).sum()
+
+    law = VariancePreserving(prediction_type=prediction_type, start=0.2)
+    (inside,) = descent([(0.2 * eye).requires_grad_()], loss, rate, steps)
+    denoiser = {
+        "eps": eye - sigma * signal * inside,
+        "v": signal**2 * eye - noise * signal * inside,
+        "x0": signal * inside,
+    }[prediction_type]
+    theirs = torch.diag(modes.T @ denoiser @ modes)
+    np.testing.assert_allclose(descend(law, values.numpy(), [sigma], rate, [steps])[0, :, 0], theirs, rtol=1e-9)
+    np.testing.assert_allclose(law.weights(values.numpy(), [sigma], [rate * steps])[0, :, 0], theirs, atol=0.02)
 
 
 @every_law

@@ -6,7 +6,8 @@ import pytest
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.linear_convolution import PatchConvolution
 from bumplab.diffusion.linear_emergence import Emergence, emergence_of_curves, emergence_of_law, halfway
-from bumplab.diffusion.linear_laws import EqualRates, OneLayer, Preconditioned, TwoLayers
+from bumplab.diffusion.linear_laws import EqualRates, OneLayer, TwoLayers
+from bumplab.diffusion.linear_wrappers import Preconditioned
 
 #: Five decades of variance.
 LADDER = np.geomspace(10, 1e-4, 26)

@@ -54,9 +54,9 @@ from .linear_laws import (
     ExponentialLaw as ExponentialLaw,
     ModeLaw as ModeLaw,
     OneLayer as OneLayer,
-    Preconditioned as Preconditioned,
     TwoLayers as TwoLayers,
 )
+from .linear_wrappers import Preconditioned as Preconditioned, VariancePreserving as VariancePreserving
 from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
 from .regression import Regression as Regression
 from .schedules import (

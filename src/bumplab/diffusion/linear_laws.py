@@ -141,7 +141,7 @@ class ExponentialLaw(ModeLaw):
 
         Examples
         --------
-        >>> Preconditioned(sigma_data=0.5).starts(np.array([0.25])).item()
+        >>> OneLayer(start=0.5).starts(np.array([0.25])).item()
         0.5
         """
         return np.full(len(squares), self.start)
@@ -228,36 +228,6 @@ class TwoLayers(ModeLaw):
         age = 8 * variances * times
         grown = -np.expm1(-age)  # 1 - e
         return 1 - grown + self.start * grown, self.start * 8 * times * exprel(-age)  # no 0 / 0 without variance
-
-
-class Preconditioned(ExponentialLaw):
-    """One layer inside of EDM's wrapper: it begins near the data's scale, and learns all modes more nearly at a time.
-
-    D = c_skip x + c_out W c_in x, with the loss weighted by 1/c_out^2 (Karras et al. 2022, table 1). The weight of the
-    whole goes from c_skip + c_out c_in Q to its optimum as exp(-2 eta tau (lambda + sigma^2)/(sigma_data^2 + sigma^2)).
-
-    Attributes
-    ----------
-    start : float
-        Q, of the layer inside.
-    sigma_data : float
-        What the wrapper takes for the standard deviation of the data, above 0.
-
-    Examples
-    --------
-    >>> Preconditioned(sigma_data=0.5).variances([1.0, 1e-3], [0.0]).round(4).tolist()  # sigma_data^2 for every mode
-    [[0.25, 0.25]]
-    """
-
-    sigma_data: Annotated[float, Field(gt=0, le=1e6)] = 0.5
-
-    def rates(self, variances: np.ndarray, squares: np.ndarray) -> np.ndarray:
-        """Return 2 (lambda + sigma^2) / (sigma_data^2 + sigma^2)."""
-        return 2 * (variances + squares) / (self.sigma_data**2 + squares)
-
-    def starts(self, squares: np.ndarray) -> np.ndarray:
-        """Return c_skip + c_out c_in Q."""
-        return (self.sigma_data**2 + self.start * self.sigma_data * np.sqrt(squares)) / (self.sigma_data**2 + squares)
 
 
 class EqualRates(ExponentialLaw):
