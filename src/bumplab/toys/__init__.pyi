@@ -6,6 +6,7 @@ from .parity import (
     STRINGS_PER_SIGMA as STRINGS_PER_SIGMA,
     ParitySettings as ParitySettings,
 )
+from .relations import RelationSettings as RelationSettings
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
 from .rules import RuleSettings as RuleSettings
 from .settings import StackLoss as StackLoss, ToySettings as ToySettings, Weights as Weights
