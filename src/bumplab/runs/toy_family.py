@@ -21,6 +21,7 @@ from bumplab.runs.toy_schema import ToySchema, check_toy_contents, snapshot_stem
 from bumplab.runs.verification import Recomputation
 from bumplab.toys.modularity import ModularitySettings
 from bumplab.toys.parity import ParitySettings
+from bumplab.toys.parity_sequences import ParitySequenceSettings
 from bumplab.toys.relations import RelationSettings
 from bumplab.toys.rendering import RenderingSettings
 from bumplab.toys.rules import RuleSettings
@@ -35,8 +36,14 @@ from bumplab.training.device import device_name, pick_device
 TOY_TOLERANCE = 1e-3
 #: Kinds of toys. A new one joins here.
 TOYS: tuple[type[ToySettings], ...] = (
-    ModularitySettings, ParitySettings, RelationSettings, RenderingSettings, RuleSettings, WedgeSettings
-)  # fmt: skip
+    ModularitySettings,
+    ParitySettings,
+    ParitySequenceSettings,
+    RelationSettings,
+    RenderingSettings,
+    RuleSettings,
+    WedgeSettings,
+)
 
 
 class ToyRun(Run):

@@ -5,7 +5,9 @@ from .parity import (
     SIGMAS as SIGMAS,
     STRINGS_PER_SIGMA as STRINGS_PER_SIGMA,
     ParitySettings as ParitySettings,
+    count_samples as count_samples,
 )
+from .parity_sequences import ParitySequenceSettings as ParitySequenceSettings
 from .relations import RelationSettings as RelationSettings
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
 from .rules import RuleSettings as RuleSettings

@@ -166,9 +166,8 @@ class ParitySettings(ToySettings):
     def measure(self, weights: Weights) -> dict[str, dict[str, float]]:
         """Return what its samples are, and how far its predictions lie from the exact ones.
 
-        Of the samples: the shares of ``valid`` ones, bits being decided by sign, of those ``decided`` within 0.1 and
-        valid, and of ``copies``; the ``excess`` of the latter over N / valid strings; and the share of valid ones among
-        those that are no copies (``rule``; 0 if there are none). New noise each time: the weights make its seed.
+        Of the samples: what :func:`count_samples` says of bits decided by sign, and the share that is ``decided``
+        within 0.1 and valid. New noise each time: the weights make its seed.
 
         Of predictions on noisy training strings (``train``) and on other valid ones (``new``): the squared ``error`` of
         a bit, and the squared distance to the denoisers that know the ``rule``, ``copy``, and take bits to be
@@ -176,24 +175,42 @@ class ParitySettings(ToySettings):
         """
         seed = zlib.crc32(weights["b1"].numpy().tobytes()) + self.seed
         x = self.draw(weights, SAMPLES, seed)
-        bits = decode_bits(x)
-        valid, copies = self.world.is_valid(bits), find_copies(bits, self.training_strings())
-        others = int((~copies).sum())
-        measured = {
-            "samples": {
-                "valid": float(valid.float().mean()),
-                "decided": float(self.world.is_valid(decode_bits(x, 0.1)).float().mean()),
-                "copies": float(copies.float().mean()),
-                "excess": float(copies.float().mean()) - self.num_train / self.world.num_valid,
-                "rule": float((valid & ~copies).sum()) / max(others, 1),
-            }
-        }
+        decided = self.world.is_valid(decode_bits(x, 0.1)).float().mean()
+        counts = count_samples(self.world, decode_bits(x), self.training_strings())
+        measured = {"samples": {**counts, "decided": float(decided)}}
         settings: Any = self.world, self.num_train, self.data_seed, self.diffusion  # frozen, so hashable
         for part, (clean, noisy, t, exact) in _questions(*settings).items():
             said = self.denoise(weights, noisy, t)
             truths = {"error": clean, **exact}
             measured[part] = {name: float((said - truth).square().mean()) for name, truth in truths.items()}
         return measured
+
+
+def count_samples(world: ParityWorld, bits: torch.Tensor, training: torch.Tensor) -> dict[str, float]:
+    """Return what samples of bits (n, D) are, after training on strings (N, D).
+
+    Returns
+    -------
+    dict of str to float
+        The shares of ``"valid"`` ones and of ``"copies"``; the ``"excess"`` of copies over N / valid strings, as many
+        as one who knows the rule alone would draw; and the share of valid ones among those that are no copies,
+        ``"rule"``, 0 if there are none.
+
+    Examples
+    --------
+    >>> world = ParityWorld(bits=4, group=2)
+    >>> strings = world.all_valid()
+    >>> count_samples(world, strings, strings[:1])
+    {'valid': 1.0, 'copies': 0.25, 'excess': 0.0, 'rule': 1.0}
+    """
+    valid, copies = world.is_valid(bits), find_copies(bits, training)
+    share = float(copies.float().mean())
+    return {
+        "valid": float(valid.float().mean()),
+        "copies": share,
+        "excess": share - len(training) / world.num_valid,
+        "rule": float((valid & ~copies).sum()) / max(int((~copies).sum()), 1),
+    }
 
 
 @lru_cache(maxsize=64)
