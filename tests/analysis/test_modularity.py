@@ -13,8 +13,10 @@ from bumplab.analysis.linear_modules import (
     random_frame,
 )
 from bumplab.analysis.modularity import (
+    activity_purity,
     input_jacobian,
     laplacian_eigenvalues,
+    live_units,
     mixing_share,
     network_modularity,
     permuted,
@@ -163,3 +165,31 @@ def test_what_cannot_be_measured_is_named():
         random_weights("dense", (4, 32), np.random.default_rng(0))
     with pytest.raises(BumplabError, match="uniform, one at a time or gaussian"):
         draw_inputs("heavy", 5, 4, np.random.default_rng(0))
+
+
+def test_dead_units_look_like_mixing_until_they_are_left_out():
+    """A network of blocks in which most units have died is as modular as before, and the eigenvalue denies it."""
+    rng = np.random.default_rng(0)
+    weights = random_weights("blocks", (4, 32), rng)
+    dead = np.arange(32) % 8 > 2
+    weights[:, dead] *= 1e-9
+    assert fourth(weights) > 0.5
+    alive = live_units(weights, rng.normal(size=(32, 32)))
+    np.testing.assert_array_equal(alive, ~dead)
+    assert fourth(weights[:, alive]) < 1e-5 and purity(weights) == 1
+
+
+def test_a_rescaled_unit_lives_on():
+    incoming, outgoing = np.ones((4, 3)), np.ones((3, 2))
+    scales = np.array([1e-6, 1.0, 1e6])
+    assert live_units(incoming * scales, outgoing / scales[:, None]).all()
+
+
+def test_purity_of_activity_knows_sums_products_and_modules():
+    x = np.linspace(-1, 1, 8)[:, None] + np.zeros(8)
+    y = x.T
+    assert activity_purity(np.stack([x, 3 * y], -1)) == pytest.approx(1)
+    assert activity_purity(np.stack([x + y, x - y], -1)) == pytest.approx(0.5)
+    assert activity_purity((x * y)[..., None]) == pytest.approx(0)
+    assert activity_purity(np.stack([x, np.zeros_like(x)], -1)) == pytest.approx(1)
+    assert activity_purity(np.zeros((8, 8, 2))) == 0

@@ -96,8 +96,10 @@ from .linear_modules import (
     random_frame as random_frame,
 )
 from .modularity import (
+    activity_purity as activity_purity,
     input_jacobian as input_jacobian,
     laplacian_eigenvalues as laplacian_eigenvalues,
+    live_units as live_units,
     mixing_share as mixing_share,
     network_modularity as network_modularity,
     permuted as permuted,

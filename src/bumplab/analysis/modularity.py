@@ -155,6 +155,56 @@ def sort_units(layers: Sequence[np.ndarray]) -> list[np.ndarray]:
     return ordered
 
 
+def live_units(incoming: np.ndarray, outgoing: np.ndarray, share: float = 0.01) -> np.ndarray:
+    """Return which units of a hidden layer do anything, boolean (units,).
+
+    A penalty lets units die: their weights shrink to nothing. :func:`laplacian_eigenvalues` counts a dead unit like any
+    other, and one below the floor of 1e-7 as hearing all inputs alike. Leave them out first.
+
+    Parameters
+    ----------
+    incoming : array (inputs, units)
+    outgoing : array (units, outputs)
+    share : float
+        A unit is alive where the product of the lengths of both its vectors is at least this share of the largest. The
+        product does not change where a unit is rescaled.
+
+    Examples
+    --------
+    >>> live_units(np.array([[3.0, 1e-9]]), np.array([[1.0], [2.0]])).tolist()
+    [True, False]
+    """
+    strength = np.linalg.norm(incoming, axis=0) * np.linalg.norm(outgoing, axis=1)
+    return strength >= share * strength.max()
+
+
+def activity_purity(activity: np.ndarray) -> float:
+    """Return the share of the variance of units that one of two features explains by itself, the stronger one.
+
+    Where weights pool many inputs, or units hear modules that have mixed already, purity of weights says little; this
+    one looks at what units do. Units count by their variance.
+
+    Parameters
+    ----------
+    activity : array (n_x, n_y, units)
+
+    Returns
+    -------
+    float
+        1 where each unit follows x alone or y alone, 1/2 where all follow x + y alike, less where they follow pairs.
+
+    Examples
+    --------
+    >>> x, y = np.meshgrid(np.arange(5.0), np.arange(5.0), indexing="ij")
+    >>> [activity_purity(np.stack(units, -1)) for units in ([x, y], [x + y, x - y])]
+    [1.0, 0.5]
+    """
+    centred = activity - activity.mean((0, 1))
+    parts = np.stack([np.square(centred.mean(axis)).mean(0) for axis in (1, 0)])
+    total = np.square(centred).mean((0, 1)).sum()
+    return float(parts.max(0).sum() / total) if total else 0.0
+
+
 def permuted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the same entries in random places: the null model of a matrix with its own weights.
 

@@ -61,7 +61,9 @@ class Family:
 
 #: Families that come with the package, each in a module that is imported when the first run of it turns up.
 _MODULES = {FIRST_FAMILY: "bumplab.runs.bump_family"} | dict.fromkeys(
-    ("modularity", "parity", "parity-sequences", "relations", "rendering", "rules", "wedge"), "bumplab.runs.toy_family"
+    ("modularity", "parity", "parity-sequences", "relations", "rendering", "rules", "wedge"),
+    "bumplab.runs.toy_family"("modularity", "rendering", "modular-rendering", "wedge"),
+    "bumplab.runs.toy_family",
 )
 _FAMILIES: dict[str, Family] = {}
 

@@ -19,6 +19,7 @@ from bumplab.runs.run import FINAL_WEIGHTS, Run
 from bumplab.runs.store import find
 from bumplab.runs.toy_schema import ToySchema, check_toy_contents, snapshot_stem
 from bumplab.runs.verification import Recomputation
+from bumplab.toys.modular_rendering import ModularRenderingSettings
 from bumplab.toys.modularity import ModularitySettings
 from bumplab.toys.parity import ParitySettings
 from bumplab.toys.parity_sequences import ParitySequenceSettings
@@ -44,6 +45,8 @@ TOYS: tuple[type[ToySettings], ...] = (
     RuleSettings,
     WedgeSettings,
 )
+    ModularitySettings, RenderingSettings, ModularRenderingSettings, WedgeSettings
+)  # fmt: skip
 
 
 class ToyRun(Run):

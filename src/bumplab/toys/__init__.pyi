@@ -1,3 +1,4 @@
+from .modular_rendering import ModularRenderingSettings as ModularRenderingSettings
 from .modularity import SINES as SINES, TEST_SAMPLES as TEST_SAMPLES, ModularitySettings as ModularitySettings
 from .parity import (
     SAMPLER_STEPS as SAMPLER_STEPS,
