@@ -242,10 +242,10 @@ def test_a_mean_couples_bias_and_weights_as_in_descent():
         (0.3 * torch.eye(4, dtype=torch.float64)).requires_grad_(),
         torch.zeros(4, dtype=torch.float64).requires_grad_(),
     ]
-    learned = descent(start, loss, 1e-5, 10_000)
+    learned = descent(start, loss, 1e-4, 1000)
     weights, biases = affine_flow(covariance.numpy(), mean.numpy(), sigma, [0.0, 0.1, 1e6], start=0.3)
-    np.testing.assert_allclose(weights[1], learned[0], atol=1e-4)
-    np.testing.assert_allclose(biases[1], learned[1], atol=1e-4)
+    np.testing.assert_allclose(weights[1], learned[0], atol=1e-3)
+    np.testing.assert_allclose(biases[1], learned[1], atol=1e-3)
     best = covariance.numpy() @ np.linalg.inv(covariance.numpy() + sigma**2 * np.eye(4))
     np.testing.assert_allclose(weights[2], best, atol=1e-9)
     np.testing.assert_allclose(biases[2], mean.numpy() - best @ mean.numpy(), atol=1e-9)

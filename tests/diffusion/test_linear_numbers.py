@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 
 from bumplab.common.errors import BumplabError
+from bumplab.diffusion.analytic_spectra import fourier_variances
 from bumplab.diffusion.linear_convolution import PatchConvolution
 from bumplab.diffusion.linear_emergence import Emergence, emergence_of_curves, emergence_of_law, halfway
 from bumplab.diffusion.linear_laws import EqualRates, OneLayer, TwoLayers
-from bumplab.diffusion.linear_wrappers import Preconditioned
+from bumplab.diffusion.linear_wrappers import Preconditioned, VariancePreserving
+from bumplab.worlds.bumps import BumpWorld
 
 #: Five decades of variance.
 LADDER = np.geomspace(10, 1e-4, 26)
 
 
 def alpha(law, variances, threshold, direction="rising"):
-    emergence = emergence_of_law(lambda times: law.variances(variances, times), threshold)
+    times = np.geomspace(1e-9, 1e12, 800)
+    emergence = emergence_of_law(lambda times: law.variances(variances, times), threshold, times)
     return round(emergence.power_law(variances, direction).exponent, 2)
 
 
@@ -56,6 +59,19 @@ def test_preconditioning_alone_halves_the_exponent(variances, rising, falling):
     assert alpha(law, variances, "geometric", "falling") == pytest.approx(falling, abs=0.006)
     assert alpha(law, variances, "harmonic") > 0.9
     assert alpha(law, variances, "harmonic", "falling") > 0.8
+
+
+@pytest.mark.parametrize(
+    "prediction_type, direction, geometric, harmonic",
+    [("x0", "rising", 0.85, 1.10), ("v", "falling", 0.39, 0.79), ("eps", "falling", 0.10, 0.78)],
+)
+def test_on_bumps_the_exponent_depends_on_what_is_predicted(prediction_type, direction, geometric, harmonic):
+    variances = fourier_variances(BumpWorld(periodic=True)).flatten().numpy()
+    variances = variances[variances > 1e-5]
+    law, times = VariancePreserving(prediction_type=prediction_type), np.geomspace(1e-3, 1e9, 500)
+    for threshold, exponent in (("geometric", geometric), ("harmonic", harmonic)):
+        emergence = emergence_of_law(lambda t: law.variances(variances, t, (0.01, 157.4)), threshold, times)
+        assert emergence.power_law(variances, direction).exponent == pytest.approx(exponent, abs=0.006)
 
 
 def test_with_equal_rates_the_harmonic_mean_alone_makes_a_law():
