@@ -158,6 +158,16 @@ def test_what_never_gets_halfway_has_no_time_and_shuffled_modes_no_law():
     assert abs(np.mean(exponents)) < 0.05
 
 
+def test_the_bootstrap_covers_the_truth_as_often_as_it_says():
+    rng, hits = np.random.default_rng(0), 0
+    variances = np.exp(rng.uniform(-5, 5, 60))
+    for seed in range(200):
+        times = variances**-0.7 * np.exp(rng.normal(0, 0.5, 60))
+        low, high = Emergence(times, variances * 1e-6, variances).bootstrap(variances, draws=300, seed=seed)
+        hits += low < 0.7 < high
+    assert 178 <= hits <= 199
+
+
 @pytest.mark.parametrize(
     "action, says",
     [

@@ -37,6 +37,9 @@ class PatchConvolution:
 
     Attributes
     ----------
+    law : OneLayer
+        By which each mode of patches learns. Plain descent takes ``shares @ descend(law, patch_variances, ...)``, see
+        :func:`~bumplab.diffusion.linear_descent.descend`.
     patch_variances : array (K,) or (K K,)
         c_j, of the modes of patches.
     shares : array (N, K) or (N N, K K)

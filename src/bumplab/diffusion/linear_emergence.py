@@ -91,6 +91,47 @@ class Emergence:
             )
         return fit_log_log(1 / np.asarray(variances, float)[branch], self.times[branch])
 
+    def bootstrap(
+        self,
+        variances: ArrayLike,
+        direction: Literal["rising", "falling"] = "rising",
+        factor: float = 2.0,
+        draws: int = 1000,
+        seed: int = 0,
+    ) -> tuple[float, float]:
+        """Return the 95 % interval of alpha over modes drawn with replacement, :meth:`power_law` being one of all.
+
+        It asks how much the law is a matter of which modes the data have, and assumes no scatter of any form.
+
+        Parameters
+        ----------
+        variances, direction, factor
+            As for :meth:`power_law`.
+        draws : int
+            How often modes are drawn.
+        seed : int
+
+        Raises
+        ------
+        BumplabError
+            If fewer than three modes of the branch are left, or they all have one variance.
+
+        Examples
+        --------
+        >>> emergence = Emergence(np.array([1.0, 4.0, 16.0]), np.full(3, 1e-6), np.ones(3))
+        >>> [round(end, 6) for end in emergence.bootstrap([1.0, 0.5, 0.25])]
+        [2.0, 2.0]
+        """
+        self.power_law(variances, direction, factor)
+        branch = self.branch(direction, factor)
+        x, y = -np.log(np.asarray(variances, float)[branch]), np.log(self.times[branch])
+        drawn = np.random.default_rng(seed).integers(len(x), size=(draws, len(x)))
+        x, y = (values[drawn] - values[drawn].mean(1, keepdims=True) for values in (x, y))
+        spread = (x**2).sum(1)
+        slopes = (x * y).sum(1)[spread > 0] / spread[spread > 0]
+        low, high = np.percentile(slopes, [2.5, 97.5])
+        return float(low), float(high)
+
 
 def halfway(first: ArrayLike, last: ArrayLike, threshold: Threshold = "geometric") -> np.ndarray:
     """Return the variance that counts as halfway between two, 0 or more.
