@@ -25,6 +25,7 @@ from bumplab.toys.parity import ParitySettings
 from bumplab.toys.parity_sequences import ParitySequenceSettings
 from bumplab.toys.relations import RelationSettings
 from bumplab.toys.rendering import RenderingSettings
+from bumplab.toys.rule_denoisers import RuleDenoiserSettings
 from bumplab.toys.rules import RuleSettings
 from bumplab.toys.settings import ToySettings
 from bumplab.toys.states import ToyState
@@ -42,6 +43,7 @@ TOYS: tuple[type[ToySettings], ...] = (
     ParitySequenceSettings,
     RelationSettings,
     RenderingSettings,
+    RuleDenoiserSettings,
     RuleSettings,
     WedgeSettings,
 )

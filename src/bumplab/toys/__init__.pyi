@@ -1,7 +1,7 @@
+from .denoisers import SAMPLER_STEPS as SAMPLER_STEPS, DenoiserSettings as DenoiserSettings
 from .modular_rendering import ModularRenderingSettings as ModularRenderingSettings
 from .modularity import SINES as SINES, TEST_SAMPLES as TEST_SAMPLES, ModularitySettings as ModularitySettings
 from .parity import (
-    SAMPLER_STEPS as SAMPLER_STEPS,
     SAMPLES as SAMPLES,
     SIGMAS as SIGMAS,
     STRINGS_PER_SIGMA as STRINGS_PER_SIGMA,
@@ -11,7 +11,8 @@ from .parity import (
 from .parity_sequences import ParitySequenceSettings as ParitySequenceSettings
 from .relations import RelationSettings as RelationSettings
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
-from .rules import RuleSettings as RuleSettings
+from .rule_denoisers import RuleDenoiserSettings as RuleDenoiserSettings
+from .rules import RuleSettings as RuleSettings, count_panels as count_panels
 from .settings import StackLoss as StackLoss, ToySettings as ToySettings, Weights as Weights
 from .states import ToyStack as ToyStack, ToyState as ToyState, init_toy as init_toy, take_toy_step as take_toy_step
 from .toy_checkpoints import load_or_init_toy as load_or_init_toy, save_toy as save_toy

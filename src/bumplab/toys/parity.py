@@ -8,9 +8,8 @@ the rule, one that has memorised the training set, one that takes the bits for i
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -24,17 +23,17 @@ from bumplab.diffusion.bit_posteriors import (
     timestep_at_sigma,
 )
 from bumplab.diffusion.process import Diffusion
-from bumplab.models.perceptrons import init_perceptron, perceptron, solo
-from bumplab.toys.settings import StackLoss, ToySettings, Weights
+from bumplab.toys.denoisers import DenoiserSettings
+from bumplab.toys.settings import Weights
 from bumplab.worlds.parity import ParityWorld, decode_bits, find_copies
 
-#: How many samples each measurement draws, from new noise, and in how many steps of DDIM.
-SAMPLES, SAMPLER_STEPS = 1024, 20
+#: How many samples each measurement draws, from new noise.
+SAMPLES = 1024
 #: Noise over signal at which predictions are compared with the exact ones, on so many strings each.
 SIGMAS, STRINGS_PER_SIGMA = (0.5, 0.7, 1.0, 1.4, 2.0), 256
 
 
-class ParitySettings(ToySettings):
+class ParitySettings(DenoiserSettings):
     """A denoiser of strings of bits, and the strings that it learns from.
 
     Attributes
@@ -43,13 +42,8 @@ class ParitySettings(ToySettings):
         The rule, or none.
     num_train : int
         N, training strings, 1 to the number of valid ones.
-    data_seed : int
-        Which of them.
-    width, depth : int
-        Units in each of so many hidden layers.
-    diffusion : Diffusion
-        With the prediction of v, the loss is that of Karras et al. (arXiv:2206.00364) for data of variance 1, which the
-        paper takes.
+    data_seed, width, depth, diffusion
+        See :class:`~bumplab.toys.denoisers.DenoiserSettings`.
 
     Examples
     --------
@@ -63,18 +57,11 @@ class ParitySettings(ToySettings):
 
     family: ClassVar[str] = "parity"
     trainer_version: ClassVar[int] = 1
-    stackable: ClassVar[frozenset[str]] = frozenset({"seed", "data_seed"})
     stop_measure: ClassVar[str] = "train.copy"
 
-    batch: Annotated[int, Field(ge=0, le=1_000_000)] = 256
-    order: Literal["cycle", "random"] = "random"
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
     world: ParityWorld = ParityWorld()
     num_train: Annotated[int, Field(ge=1, le=2**16)] = 128
-    data_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    width: Annotated[int, Field(ge=1, le=1024)] = 256
-    depth: Annotated[int, Field(ge=1, le=8)] = 3
-    diffusion: Diffusion = Diffusion().replace(schedule="cosine", prediction_type="v")
 
     @model_validator(mode="after")
     def _check_fit(self) -> Self:
@@ -85,10 +72,10 @@ class ParitySettings(ToySettings):
             )
         return self
 
-    def init_weights(self) -> dict[str, torch.Tensor]:
-        """Return the weights before the first step."""
-        bits = self.world.bits
-        return init_perceptron([bits + 1, *[self.width] * self.depth, bits], torch.Generator().manual_seed(self.seed))
+    @property
+    def numbers(self) -> int:
+        """How many bits it hears."""
+        return self.world.bits
 
     def training_strings(self) -> torch.Tensor:
         """Return the strings that it learns from, (N, D).
@@ -103,65 +90,6 @@ class ParitySettings(ToySettings):
     def samples(self) -> tuple[torch.Tensor]:
         """Return the training strings, each as many times: a step has as many rows, however few they are."""
         return (self.training_strings().repeat(max(self.batch, 1) // self.num_train + 1, 1),)
-
-    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return what a stack says of noisy strings x (M, n, D) at timesteps t (M, n), (M, n, D).
-
-        It hears a quarter of the logarithm of noise over signal beside the bits, as in arXiv:2206.00364.
-        """
-        log = self.diffusion.log_alpha_bar(t.flatten()).view(*t.shape, 1)
-        loudness = ((-torch.expm1(log)).log() - log) / 8
-        return perceptron(weights, torch.cat([x, loudness], -1), "relu")[0]
-
-    @classmethod
-    def stack_loss(cls, members: Sequence[Self], device: torch.device) -> StackLoss:
-        """Return the losses of a stack; each network draws timesteps and noise of its own."""
-        first = members[0]
-        diffusion = first.diffusion
-
-        def loss(
-            weights: Weights, batch: tuple[torch.Tensor, ...], generators: Sequence[torch.Generator]
-        ) -> torch.Tensor:
-            (x0,) = batch
-            draws = [diffusion.sample_timesteps_and_noise(own, each) for own, each in zip(x0, generators, strict=True)]
-            t, eps = (torch.stack(part) for part in zip(*draws, strict=True))
-            clean, noise = (each.flatten(0, 1)[:, None, None] for each in (x0, eps))  # (M n, 1, 1, D): images, to it
-            x = diffusion.add_noise(clean, noise, t.flatten()).view_as(x0)
-            target = diffusion.target(clean, noise, t.flatten()).view_as(x0)
-            return (first.predict(weights, x, t) - target).square().mean((1, 2))
-
-        return loss
-
-    def denoise(self, weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return what one network takes noisy strings x (n, D) at timesteps t (n,) to be, within -1 and 1.
-
-        Examples
-        --------
-        >>> settings = ParitySettings()
-        >>> settings.denoise(settings.init_weights(), torch.zeros(2, 16), torch.tensor([9.0, 99.0])).shape
-        torch.Size([2, 16])
-        """
-        with torch.no_grad():
-            output = self.predict(solo(weights), x[None], t[None])[0]
-        x0, _ = self.diffusion.to_x0_and_eps(output[:, None, None], x[:, None, None], t)
-        return x0.view_as(x).clamp(-1, 1)
-
-    def draw(self, weights: Weights, n: int, seed: int, steps: int = SAMPLER_STEPS) -> torch.Tensor:
-        """Return samples of one network, (n, D), by the book's sampler.
-
-        Examples
-        --------
-        >>> settings = ParitySettings()
-        >>> settings.draw(settings.init_weights(), 3, seed=0).shape
-        torch.Size([3, 16])
-        """
-        stacked, bits = solo(weights), self.world.bits
-        noise = torch.randn(n, 1, 1, bits, generator=torch.Generator().manual_seed(seed))
-
-        def model(x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
-            return self.predict(stacked, x.flatten(1)[None], t[None]).view_as(x)
-
-        return self.diffusion.sample(model, torch.zeros(n, 2), bits, steps, noise=noise).flatten(1)
 
     def measure(self, weights: Weights) -> dict[str, dict[str, float]]:
         """Return what its samples are, and how far its predictions lie from the exact ones.

@@ -130,16 +130,12 @@ sum), such as 'size sum', got 'size product'.
     def measure(self, weights: Weights) -> dict[str, dict[str, float]]:
         """Return what it draws, how well it completes, and its loss.
 
-        Of ``samples``: the shares with a ``rule`` in all rows (C3), with one in two (``two``), of ``copies``, and of
-        those that are ``new`` and have a rule. Of ``completion``, the likeliest last panel: the shares that obey the
-        rule of the first two rows, for rules that were ``trained`` and ``held_out``. Of ``train`` and ``test``: nats a
+        Of ``samples``: :func:`count_panels`. Of ``completion``, the likeliest last panel: the shares that obey the rule
+        of the first two rows, for rules that were ``trained`` and ``held_out``. Of ``train`` and ``test``: nats a
         sample.
         """
         seed = zlib.crc32(weights["start"].numpy().tobytes()) + self.seed
         panels, training = self.draw(weights, _SAMPLES, seed), self.training_panels()
-        seen = {each.tobytes() for each in training}
-        copies = np.array([each.tobytes() in seen for each in panels])
-        ruled = rules_of(panels).any(1)
         trained = remaining_rules(self.held_out)
         right = {rule: self._completes(weights, rule) for rule in RULES}
         test = torch.from_numpy(_panels(trained, _COMPLETIONS, self.data_seed + 1)).flatten(1, 2)
@@ -150,18 +146,41 @@ sum), such as 'size sum', got 'size product'.
         with torch.no_grad():
             losses = {"train": self.loss(weights, self.samples()[0][::every]), "test": self.loss(weights, test)}
         return {
-            "samples": {
-                "rule": float(ruled.mean()), "two": float(rules_of(panels, 2).any(1).mean()),
-                "copies": float(copies.mean()), "new": float((ruled & ~copies).mean()),
-            },
+            "samples": count_panels(panels, training),
             "completion": completion,
             **{part: {"nats": float(value)} for part, value in losses.items()},
-        }  # fmt: skip
+        }
 
     def _completes(self, weights: Weights, rule: str) -> float:
         panels = draw_panels(rule, _COMPLETIONS, self.data_seed + 2)
         given = panels.reshape(len(panels), ROWS * PANELS, len(ATTRIBUTES))[:, :-1]
         return float(completes_rule(self.draw(weights, len(panels), 0, given, temperature=0), rule).mean())
+
+
+def count_panels(panels: np.ndarray, training: np.ndarray) -> dict[str, float]:
+    """Return what samples (n, 3, 3, 3) are, after training on others (N, 3, 3, 3), int64.
+
+    Returns
+    -------
+    dict of str to float
+        The shares with a ``"rule"`` in all rows (C3), with one in ``"two"`` or more (C2), of ``"copies"``, and of those
+        that are ``"new"`` and have a rule.
+
+    Examples
+    --------
+    >>> training = draw_panels("size sum", 4)
+    >>> count_panels(training[:2], training)
+    {'rule': 1.0, 'two': 1.0, 'copies': 1.0, 'new': 0.0}
+    """
+    seen = {each.tobytes() for each in training}
+    copies = np.array([each.tobytes() in seen for each in np.ascontiguousarray(panels)])
+    ruled = rules_of(panels).any(1)
+    return {
+        "rule": float(ruled.mean()),
+        "two": float(rules_of(panels, 2).any(1).mean()),
+        "copies": float(copies.mean()),
+        "new": float((ruled & ~copies).mean()),
+    }
 
 
 @lru_cache(maxsize=32)
