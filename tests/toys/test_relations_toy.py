@@ -39,7 +39,7 @@ def test_the_exact_denoiser_of_a_prompt_measures_as_perfect(monkeypatch):
     draw_exactly(monkeypatch, lambda prompt: [prompt])
     samples = SMALL.measure(SMALL.init_weights())["samples"]
     assert {samples[name] for name in ("objects", "shapes", "binding", "relation", "all")} == {1.0}
-    assert samples["copies"] < 0.1  # 40 of 1,440 scenes are training images
+    assert samples["copies"] < 0.1 and abs(samples["excess"]) < 0.06  # 40 of 1,440 scenes are training images
 
 
 def test_the_exact_denoiser_of_a_bag_of_words_measures_as_its_ceilings(monkeypatch):
@@ -48,6 +48,17 @@ def test_the_exact_denoiser_of_a_bag_of_words_measures_as_its_ceilings(monkeypat
     assert samples["objects"] == samples["shapes"] == 1
     assert samples["binding"] == pytest.approx(0.5, abs=0.12)
     assert samples["all"] == pytest.approx(0.25, abs=0.1)
+
+
+def test_one_who_copies_measures_as_such(monkeypatch):
+    _, images = SMALL.training_scenes()
+    monkeypatch.setattr(
+        RelationSettings, "draw", lambda self, weights, texts, seed: images[torch.arange(len(texts)) % 40]
+    )
+    samples = SMALL.measure(SMALL.init_weights())["samples"]
+    distinct = len(images.unique(dim=0))
+    assert samples["copies"] == samples["objects"] == 1 and samples["excess"] == pytest.approx(1 - distinct / 1440)
+    assert samples["all"] < 0.2
 
 
 def test_an_untrained_network_draws_nothing_and_errs_as_a_blank():

@@ -176,9 +176,9 @@ class RelationSettings(ToySettings):
         """Return what images of all prompts show, and the error on fresh scenes.
 
         Of ``samples``: the shares with two whole ``objects``, with the two ``shapes`` asked for, with shapes of the
-        right colours (``binding``), with colours in the right ``relation``, with ``all`` right; and of ``copies``. New
-        noise each time: the weights make its seed. Of ``test``: squared ``error`` of a clean number, over three levels
-        of noise.
+        right colours (``binding``), with colours in the right ``relation``, with ``all`` right; of ``copies`` of
+        training images, and their ``excess`` over what whole scenes would hold of them by chance. New noise each time:
+        the weights make its seed. Of ``test``: squared ``error`` of a clean number, over three levels of noise.
         """
         prompts = [each for each in all_prompts() for _ in range(_IMAGES_PER_PROMPT)]
         seed = zlib.crc32(weights["time.0.bias"].numpy().tobytes()) + self.seed
@@ -192,8 +192,10 @@ class RelationSettings(ToySettings):
             **score,
             "copies": torch.tensor([each.numpy().tobytes() in seen for each in images > 0]),
         }
+        samples = {name: float(each.float().mean()) for name, each in shares.items()}
+        samples["excess"] = samples["copies"] - samples["objects"] * len(seen) / self.world.num_scenes
         return {
-            "samples": {name: float(each.float().mean()) for name, each in shares.items()},
+            "samples": samples,
             "test": {"error": self._fresh_error(weights)},
         }
 
