@@ -59,15 +59,10 @@ class Family:
     check_contents: Callable[[Any, Mapping[str, Any]], None] | None = None
 
 
-#: Families that come with the package, each in a module that is imported when the first run of it turns up.
-_MODULES = {FIRST_FAMILY: "bumplab.runs.bump_family"} | dict.fromkeys(
-    ("modularity", "parity", "parity-sequences", "relations", "rendering", "rules", "wedge"),
-    "bumplab.runs.toy_family"("modularity", "rendering", "modular-rendering", "wedge"),
-    "bumplab.runs.toy_family",
-)
 #: Families of toys, and all that come with the package, each in a module imported when the first run of it turns up.
 _TOYS = (
-    "modularity", "parity", "parity-sequences", "relations", "rendering", "rule-denoisers", "rules", "wedge"
+    "modular-rendering", "modularity", "parity", "parity-sequences", "relations", "rendering", "rule-denoisers", "rules",
+    "wedge",
 )  # fmt: skip
 _MODULES = {FIRST_FAMILY: "bumplab.runs.bump_family"} | dict.fromkeys(_TOYS, "bumplab.runs.toy_family")
 _FAMILIES: dict[str, Family] = {}

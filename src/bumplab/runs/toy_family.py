@@ -39,6 +39,7 @@ TOY_TOLERANCE = 1e-3
 #: Kinds of toys. A new one joins here.
 TOYS: tuple[type[ToySettings], ...] = (
     ModularitySettings,
+    ModularRenderingSettings,
     ParitySettings,
     ParitySequenceSettings,
     RelationSettings,
@@ -47,8 +48,6 @@ TOYS: tuple[type[ToySettings], ...] = (
     RuleSettings,
     WedgeSettings,
 )
-    ModularitySettings, RenderingSettings, ModularRenderingSettings, WedgeSettings
-)  # fmt: skip
 
 
 class ToyRun(Run):
