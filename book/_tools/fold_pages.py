@@ -98,15 +98,15 @@ class FoldPages(SphinxPostTransform):
 
 def join_code(section: nodes.section) -> None:
     """Put all folded code of a section into its first fold."""
-    first, *others = list(section.findall(HideCodeCellNode)) or [None]
-    for fold in others:
-        first += fold.children
+    folds = list(section.findall(HideCodeCellNode))
+    for fold in folds[1:]:
+        folds[0] += fold.children
         cell = fold.parent
         cell.remove(fold)
         if not cell.children:
             cell.parent.remove(cell)
-    if others:
-        first["prompt_show"], first["prompt_hide"] = "Show the code of all claims", "Hide the code of all claims"
+    if len(folds) > 1:
+        folds[0]["prompt_show"], folds[0]["prompt_hide"] = "Show the code of all claims", "Hide the code of all claims"
 
 
 def wrap(parent: nodes.Element, begin: int, end: int, title: str) -> None:
