@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from bumplab.common.errors import BumplabError
+from bumplab.diffusion.analytic import as_network, timestep_at
 from bumplab.diffusion.bit_posteriors import (
     bit_evidence,
-    exact_bit_denoiser,
+    bit_theory,
     independent_mean,
     memorised_mean,
     parity_advantage,
     parity_mean,
-    timestep_at_sigma,
 )
 from bumplab.diffusion.process import Diffusion
 from bumplab.worlds.parity import ParityWorld, decode_bits, find_copies
@@ -62,21 +61,19 @@ def test_a_string_of_odd_parity_loses_its_weakest_bit_at_any_noise():
 def test_a_clean_string_is_its_own_mean_and_pure_noise_says_nothing(group):
     strings = ParityWorld(bits=36, group=group).draw_strings(20)
     for mean in (lambda h: parity_mean(h, group), independent_mean, lambda h: memorised_mean(h, strings)):
-        denoiser = exact_bit_denoiser(DIFFUSION, mean)
         images = strings.reshape(20, 1, 6, 6)
-        clean = denoiser(images, torch.full((20,), -1.0), torch.zeros(20, 2))
-        torch.testing.assert_close(clean.float(), images)
+        torch.testing.assert_close(bit_theory(mean)(images, 1e-3), images)
     nothing = bit_evidence(DIFFUSION, torch.randn(20, 1, 6, 6), torch.full((20,), 999.0))
     assert parity_mean(nothing, group).abs().max() < 0.01
 
 
 def test_evidence_is_noisy_string_over_variance():
-    t = torch.tensor([timestep_at_sigma(DIFFUSION, 0.7)])
+    t = timestep_at(DIFFUSION, 0.7)
     signal, noise = DIFFUSION.signal_and_noise_scale(t)
     assert (noise / signal).item() == pytest.approx(0.7, rel=1e-5)
     y = torch.linspace(-2, 2, 16).reshape(1, 1, 4, 4)
     torch.testing.assert_close(bit_evidence(DIFFUSION, signal * y, t).float(), y.flatten(1) / 0.49, rtol=1e-5, atol=0)
-    assert timestep_at_sigma(DIFFUSION, 0) == -1 and timestep_at_sigma(DIFFUSION, 1e9) == 999
+    torch.testing.assert_close(bit_theory(lambda h: h)(y, 0.7), y / 0.49)
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 1.5])
@@ -130,13 +127,8 @@ def test_independent_bits_are_valid_by_chance():
         assert world.is_valid(bits).float().mean() == pytest.approx(world.chance, abs=0.03)
 
 
-def test_an_exact_denoiser_predicts_clean_strings():
-    with pytest.raises(BumplabError, match="take a diffusion that predicts x0, got eps"):
-        exact_bit_denoiser(Diffusion(), independent_mean)
-
-
 def sample(mean, n):
     """Return what the book's sampler makes of a posterior mean, (n, 16)."""
     generator = torch.Generator().manual_seed(0)
-    denoiser = exact_bit_denoiser(DIFFUSION, mean)
+    denoiser = as_network(bit_theory(mean), DIFFUSION)
     return DIFFUSION.sample(denoiser, torch.zeros(n, 2), size=4, steps=20, generator=generator).flatten(1)

@@ -21,12 +21,11 @@ from .analytic_spectra import (
 )
 from .bit_posteriors import (
     bit_evidence as bit_evidence,
-    exact_bit_denoiser as exact_bit_denoiser,
+    bit_theory as bit_theory,
     independent_mean as independent_mean,
     memorised_mean as memorised_mean,
     parity_advantage as parity_advantage,
     parity_mean as parity_mean,
-    timestep_at_sigma as timestep_at_sigma,
 )
 from .linear import (
     EDM_RANGE as EDM_RANGE,

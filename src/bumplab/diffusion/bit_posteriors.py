@@ -8,15 +8,12 @@ are computed in float64 from logarithms, so that they hold at every noise level.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from bumplab.common.errors import BumplabError
-from bumplab.diffusion.process import Denoiser, Diffusion
-from bumplab.diffusion.schedules import log_alpha_bar_table
+from bumplab.diffusion.analytic import Theory, column
+from bumplab.diffusion.process import Diffusion
 
 #: Variance of the noise below which it is taken for this: evidence stays finite on a clean string.
 _MIN_VARIANCE = 1e-12
@@ -120,56 +117,29 @@ def bit_evidence(diffusion: Diffusion, x: torch.Tensor, t: torch.Tensor) -> torc
     return x.double().flatten(1) * torch.exp(log / 2) / (-torch.expm1(log)).clamp(min=_MIN_VARIANCE)
 
 
-def exact_bit_denoiser(diffusion: Diffusion, mean: Callable[[torch.Tensor], torch.Tensor]) -> Denoiser:
-    """Return a posterior mean as a denoiser in the place of a network: (x, t, mu) -> x0, in the shape of x.
+def bit_theory(mean: Callable[[torch.Tensor], torch.Tensor]) -> Theory:
+    """Return a posterior mean as a theory (x, sigma) -> x0, in the shape of x: see :mod:`bumplab.diffusion.analytic`.
 
     Parameters
     ----------
-    diffusion : Diffusion
-        One that predicts x0.
     mean : callable
         Evidence (n, D) to mean (n, D), such as :func:`independent_mean`.
 
-    Raises
-    ------
-    BumplabError
-        If the diffusion predicts anything else.
-
     Examples
     --------
-    >>> diffusion = Diffusion(prediction_type="x0", schedule="cosine")
-    >>> denoiser = exact_bit_denoiser(diffusion, lambda evidence: parity_mean(evidence, group=2))
-    >>> x = diffusion.sample(denoiser, torch.zeros(5, 2), size=4, generator=torch.Generator().manual_seed(0))
+    >>> from bumplab.diffusion.analytic import as_network
+    >>> diffusion = Diffusion(schedule="cosine")
+    >>> network = as_network(bit_theory(lambda evidence: parity_mean(evidence, group=2)), diffusion)
+    >>> x = diffusion.sample(network, torch.zeros(5, 2), size=4, generator=torch.Generator().manual_seed(0))
     >>> x.shape, x.flatten(1).unflatten(1, (8, 2)).sign().prod(2).unique().tolist()  # every pair is equal
     (torch.Size([5, 1, 4, 4]), [1.0])
     """
-    if diffusion.prediction_type != "x0":
-        raise BumplabError(
-            f"An exact denoiser returns x0: take a diffusion that predicts x0, got {diffusion.prediction_type}."
-        )
 
-    def denoiser(x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor | None = None) -> torch.Tensor:
-        return mean(bit_evidence(diffusion, x, t)).view_as(x)
+    def theory(x: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
+        evidence = x.double().flatten(1) / column(sigma, x).double() ** 2
+        return mean(evidence).view_as(x).to(x.dtype)
 
-    return denoiser
-
-
-def timestep_at_sigma(diffusion: Diffusion, sigma: float) -> float:
-    """Return the real-valued timestep where noise over signal is sigma.
-
-    Parameters
-    ----------
-    diffusion : Diffusion
-    sigma : float
-        sqrt((1 - alpha_bar) / alpha_bar), 0 or more; beyond that of the last timestep, that one is returned.
-
-    Examples
-    --------
-    >>> round(timestep_at_sigma(Diffusion(schedule="cosine"), 1.0), 1)  # as much noise as signal
-    495.0
-    """
-    table = -log_alpha_bar_table(diffusion.schedule, diffusion.timesteps, torch.device("cpu")).double().numpy()
-    return float(np.interp(math.log1p(sigma**2), table, np.arange(-1, diffusion.timesteps)))
+    return theory
 
 
 def parity_advantage(group: int, sigma: float, log2_draws: int = 14) -> float:

@@ -15,12 +15,12 @@ import torch
 from pydantic import Field, model_validator
 
 from bumplab.common.errors import BumplabError
+from bumplab.diffusion.analytic import timestep_at
 from bumplab.diffusion.bit_posteriors import (
     bit_evidence,
     independent_mean,
     memorised_mean,
     parity_mean,
-    timestep_at_sigma,
 )
 from bumplab.diffusion.process import Diffusion
 from bumplab.toys.denoisers import DenoiserSettings
@@ -149,7 +149,7 @@ def _questions(
     n = STRINGS_PER_SIGMA * len(SIGMAS)
     training = world.draw_strings(num_train, data_seed)
     generator = torch.Generator().manual_seed(2605)
-    t = torch.tensor([timestep_at_sigma(diffusion, sigma) for sigma in SIGMAS]).repeat_interleave(STRINGS_PER_SIGMA)
+    t = timestep_at(diffusion, torch.tensor(SIGMAS)).repeat_interleave(STRINGS_PER_SIGMA)
     others = world.draw_strings(min(world.num_valid, 2 * num_train + n), data_seed + 1)
     others = others[~find_copies(others, training)]
     parts = {"train": training, "new": others} if len(others) else {"train": training}

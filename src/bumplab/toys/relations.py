@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, model_validator
 from torch.func import functional_call
 
-from bumplab.diffusion.bit_posteriors import timestep_at_sigma
+from bumplab.diffusion.analytic import timestep_at
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.dit import DiT
 from bumplab.models.text_codes import TextEncoder
@@ -201,7 +201,7 @@ class RelationSettings(ToySettings):
 
     def _fresh_error(self, weights: Weights) -> float:
         prompts, images = self.world.draw_scenes(_FRESH * len(_SIGMAS), self.data_seed + 2**31)
-        t = torch.tensor([timestep_at_sigma(self.diffusion, sigma) for sigma in _SIGMAS]).repeat_interleave(_FRESH)
+        t = timestep_at(self.diffusion, torch.tensor(_SIGMAS)).repeat_interleave(_FRESH)
         eps = torch.randn(images.shape, generator=torch.Generator().manual_seed(2601))
         x, text = self.diffusion.add_noise(images, eps, t), self.encode([str(each) for each in prompts])
         with torch.no_grad():

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field, model_validator
 from torch.nn import functional as F
 
-from bumplab.diffusion.bit_posteriors import timestep_at_sigma
+from bumplab.diffusion.analytic import timestep_at
 from bumplab.toys.denoisers import DenoiserSettings
 from bumplab.toys.rules import count_panels
 from bumplab.toys.settings import Weights
@@ -126,7 +126,7 @@ class RuleDenoiserSettings(DenoiserSettings):
     def _error(self, weights: Weights, clean: torch.Tensor) -> float:
         generator, errors = torch.Generator().manual_seed(2411), []
         for sigma in _SIGMAS:
-            t = torch.full((len(clean),), timestep_at_sigma(self.diffusion, sigma))
+            t = timestep_at(self.diffusion, sigma).expand(len(clean))
             eps = torch.randn(clean.shape, generator=generator)
             noisy = self.diffusion.add_noise(clean[:, None, None], eps[:, None, None], t).view_as(clean)
             errors.append(float((self.denoise(weights, noisy, t) - clean).square().mean()))
