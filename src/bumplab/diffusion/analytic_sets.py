@@ -132,14 +132,14 @@ class LatticeDenoiser(MemorizedSet):
         self._sum, self._shape = world.kind == "sos", torch.Size([1, world.size, world.size])
         profiles = (world.profile(world.axis(which).double(), which) for which in (0, 1))
         self._columns, self._rows = (profile.where(profile > _NEGLIGIBLE, 0.0) for profile in profiles)
-        shown = world.seen_mask() if seen else torch.ones(len(world.lattice()), dtype=torch.bool)
+        mask = world.seen_mask() if seen else torch.ones(len(world.lattice()), dtype=torch.bool)
         across, down = self._columns.square().sum(1), self._rows.square().sum(1)[:, None]
         if self._sum:
             overlap = self._columns.sum(1) * self._rows.sum(1)[:, None]
             norms = world.size * (across + down) + 2 * overlap
         else:
             norms = 4 * across * down
-        self._offset = torch.where(shown, -norms.flatten() / 2, -torch.inf)
+        self._offset = torch.where(mask, -norms.flatten() / 2, -torch.inf)
 
     def __len__(self) -> int:
         """Return the number of conditions of the lattice, shown or not: of weights."""

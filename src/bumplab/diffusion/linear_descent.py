@@ -70,11 +70,11 @@ def _descend_two_layers(
 ) -> np.ndarray:
     """Return w = p^2, where p descends on (p^2 - 1)^2 lambda + p^4 sigma^2."""
     factor = np.full(np.broadcast_shapes(variances.shape, squares.shape), np.sqrt(start))
-    result, done = np.empty((len(counts), *factor.shape)), 0
+    result, step = np.empty((len(counts), *factor.shape)), 0
     for count, place in sorted(zip(counts.tolist(), range(len(counts)), strict=True)):
-        for _ in range(count - done):
+        for _ in range(count - step):
             factor = factor * (1 - 4 * eta * (factor**2 * (variances + squares) - variances))
-        result[place], done = factor**2, count
+        result[place], step = factor**2, count
     return result
 
 

@@ -125,8 +125,8 @@ class Emergence:
         self.power_law(variances, direction, factor)
         branch = self.branch(direction, factor)
         x, y = -np.log(np.asarray(variances, float)[branch]), np.log(self.times[branch])
-        drawn = np.random.default_rng(seed).integers(len(x), size=(draws, len(x)))
-        x, y = (values[drawn] - values[drawn].mean(1, keepdims=True) for values in (x, y))
+        rows = np.random.default_rng(seed).integers(len(x), size=(draws, len(x)))
+        x, y = (values[rows] - values[rows].mean(1, keepdims=True) for values in (x, y))
         spread = (x**2).sum(1)
         slopes = (x * y).sum(1)[spread > 0] / spread[spread > 0]
         low, high = np.percentile(slopes, [2.5, 97.5])

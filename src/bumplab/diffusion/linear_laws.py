@@ -226,8 +226,8 @@ class TwoLayers(ModeLaw):
     def _denominator(self, variances: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return A and B."""
         age = 8 * variances * times
-        grown = -np.expm1(-age)  # 1 - e
-        return 1 - grown + self.start * grown, self.start * 8 * times * exprel(-age)  # no 0 / 0 without variance
+        growth = -np.expm1(-age)  # 1 - e
+        return 1 - growth + self.start * growth, self.start * 8 * times * exprel(-age)  # no 0 / 0 without variance
 
 
 class EqualRates(ExponentialLaw):
