@@ -187,7 +187,7 @@ def likeliest(lattice, images):
     return lattice.weights(images, 0.3).argmax(1)
 
 
-def test_on_bumps_one_variance_teleports_as_well_as_the_covariance(flows):
+def test_on_bumps_any_radial_flow_teleports_nearly_as_well_as_that_of_the_covariance(flows):
     lattice, noise, bump = flows
     gaussian = gaussian_of_world(BUMPS)
     same = {}
@@ -199,7 +199,9 @@ def test_on_bumps_one_variance_teleports_as_well_as_the_covariance(flows):
     assert min(same[10.0]) == 1
     assert min(same[2.0]) > 0.97
     assert 0.87 < same[0.5][0] < 0.95
-    assert all(abs(share - same[0.5][0]) < 0.06 for share in same[0.5])
+    assert all(
+        same[0.5][0] - 0.1 < share < same[0.5][0] + 0.02 for share in same[0.5]
+    )  # 1 to 3 points, by 4,096 starts
 
 
 def test_the_noise_itself_names_most_bumps(flows):

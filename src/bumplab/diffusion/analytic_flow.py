@@ -3,7 +3,7 @@
 At high noise the best denoiser of any images is that of a Gaussian, whose flow is known in closed form. So the first
 part of sampling may be skipped: compute x at a lower noise, and let the sampler start there (Wang and Vastola 2023,
 arXiv:2311.10892). Whoever claims a gain by the covariance compares with one variance: the flow shrinks noise, and which
-image it leads to is decided by the pattern of the noise, which any shrinking keeps.
+image it leads to is decided for the most part by the pattern of the noise, which any shrinking keeps.
 """
 
 from __future__ import annotations
