@@ -8,7 +8,8 @@ from bumplab.analysis.superposition import exact_images, span_share
 from bumplab.common.errors import BumplabError
 from bumplab.models.renderer import pixel_variance, rank_entropy
 from bumplab.toys.rendering import DONUT, RenderingSettings
-from bumplab.toys.trainer import train_toy
+from bumplab.toys.states import init_toy
+from bumplab.toys.trainer import toy_stacks, train_toy, train_toys
 
 SMALL = DONUT.replace(size=12, held_out="box(2.5, 8.5, 2.5, 8.5)")
 TIED = {"kind": "renderer", "maps": "tied", "readout": "product"}
@@ -51,6 +52,18 @@ def test_stacks_hold_networks_that_pay_the_same_penalties():
     base = RenderingSettings(world=SMALL, network=LOW_RANK)
     keys = {base.replace(**changes).stack_key() for changes in ({}, {"seed": 1}, {"entropy": 1}, {"entropy": 2})}
     assert len(keys) == 2
+
+
+def test_networks_with_draws_of_their_own_train_in_one_stack_as_they_do_alone():
+    thin = SMALL.replace(kind="bump+stripes", margin=3, held_out=None, fraction=0.5)
+    base = RenderingSettings(world=thin, network={"kind": "mlp", "width": 8, "depth": 2}, steps=20, measure_every=20)
+    members = [base.replace(seed=k, world={"subsample_seed": k}) for k in range(2)]
+    assert len(toy_stacks(members)) == 1
+    together = train_toys([init_toy(each) for each in members], "cpu", progress=False)
+    for each, state in zip(members, together, strict=True):
+        alone = train_toy(each, "cpu", progress=False)
+        torch.testing.assert_close(state.weights["w3"], alone.weights["w3"], atol=1e-5, rtol=1e-4)
+    assert not torch.equal(members[0].samples()[0], members[1].samples()[0])
 
 
 @pytest.mark.parametrize("kind", ["mlp", "coordinates"])

@@ -140,6 +140,7 @@ from .superposition import (
     blank_error as blank_error,
     exact_images as exact_images,
     kernel_superposition as kernel_superposition,
+    pairs_of as pairs_of,
     share_outside_span as share_outside_span,
     span_basis as span_basis,
     span_share as span_share,

@@ -16,7 +16,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from torch.func import vmap
 
 from bumplab.analysis.accuracy import score_images
-from bumplab.analysis.superposition import blank_error, exact_images, span_basis
+from bumplab.analysis.superposition import blank_error, exact_images, pairs_of, span_basis
 from bumplab.common.errors import BumplabError
 from bumplab.models.decoder import DecoderSettings
 from bumplab.models.renderer import CoordinateSettings, RendererSettings, pixel_variance, rank_entropy
@@ -44,7 +44,8 @@ class RenderingSettings(ToySettings):
     Attributes
     ----------
     world : BumpWorld
-        Bumps or sums of stripes, with a hold-out.
+        With a hold-out. Of a world of bumps and single stripes, errors are those of bumps. Networks that differ in
+        :attr:`~bumplab.worlds.bumps.BumpWorld.subsample_seed` train in one stack.
     network : DecoderSettings, RendererSettings or CoordinateSettings
     entropy, variance : float
         Weights of the two penalties of a renderer with low-rank maps, 0 or more: see
@@ -124,7 +125,9 @@ class RenderingSettings(ToySettings):
 
     def stack_key(self) -> str:
         """Return what members of a stack share; also, which penalties any of them pays."""
-        return f"{super().stack_key()} {[name for name in ('entropy', 'variance') if getattr(self, name)]}"
+        alike = self.replace(world=self.world.replace(subsample_seed=0))
+        paid = [name for name in ("entropy", "variance") if getattr(self, name)]
+        return f"{ToySettings.stack_key(alike)} {paid}"
 
     def draw(self, weights: Weights, mu: torch.Tensor) -> torch.Tensor:
         """Return what one network draws for conditions (n, 2): brightness (n, N, N)."""
@@ -139,12 +142,13 @@ class RenderingSettings(ToySettings):
         images holds.
         """
         world, blank = self.world, blank_error(self.world)
-        drawn = {name: self.draw(weights, mu) for name, mu in (("seen", world.seen()), ("unseen", world.unseen()))}
+        conditions = {"seen": pairs_of(world, world.seen()), "unseen": pairs_of(world, world.unseen())}
+        drawn = {name: self.draw(weights, mu) for name, mu in conditions.items()}
         errors = {}
-        for name, mu in (("seen", world.seen()), ("unseen", world.unseen())):
+        for name, mu in conditions.items():
             truth = world.brightness(world.render(mu))
             errors[name] = float((drawn[name] - truth).square().mean()) / blank
-        scored = score_images((2 * drawn["unseen"] / world.peak - 1)[:, None], world.unseen(), world)
+        scored = score_images((2 * drawn["unseen"] / world.peak - 1)[:, None], conditions["unseen"], world)
         images = drawn["unseen"].flatten(1).double().numpy()
         basis = _training_span(world)  # pyright: ignore[reportArgumentType]
         energy = (images**2).sum()
