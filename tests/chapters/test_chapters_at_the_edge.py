@@ -1,9 +1,11 @@
 """Whatever is given for a parameter of a chapter is checked, or refused in one sentence, before anything runs."""
 
 import edges
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from bumplab.chapters.catalogue import chapter_names, chapter_path, declared_parameters, validate
+from bumplab.common.errors import BumplabError
 
 PARAMETERS = [(name, each) for name in chapter_names() for each in [*declared_parameters(chapter_path(name)), "nope"]]
 
@@ -14,3 +16,20 @@ def test_any_value_of_any_parameter_is_taken_or_refused_in_one_sentence(paramete
     chapter, name = parameter
     with edges.one_sentence():
         assert list(validate(chapter_path(chapter), {name: value})) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("held_out", [-0.5, 27.5], "nothing is left to train on with held_out"),
+        ("held_out", [5.2, 5.4], "a whole number strictly between"),
+        ("entropy", -1, "must be at least 0, got -1"),
+        ("variance", -0.1, "must be at least 0, got -0.1"),
+        ("encoding", "ramp", "one of bump, one-hot, scalar, got 'ramp'"),
+        ("sigma", 9, "from 0.25 to 7, got 9"),
+    ],
+)
+def test_rendering_refuses_what_leaves_no_question(name, value, sentence):
+    with pytest.raises(BumplabError, match=sentence) as caught:
+        validate(chapter_path("11-rendering"), {name: value})
+    assert "\n" not in str(caught.value)
