@@ -13,6 +13,7 @@ from pathlib import Path
 from bumplab.chapters.catalogue import chapter_paths
 from bumplab.runs.bump_family import BumpRun
 from bumplab.runs.pack_store import PackStore
+from bumplab.runs.run import Run
 from bumplab.runs.store import recorded_folder
 
 FILE = Path(__file__).with_suffix(".json")
@@ -32,7 +33,7 @@ def digest(*parts: bytes | str) -> str:
     return total.hexdigest()[:16]
 
 
-def arrays_of(run: BumpRun) -> dict[str, dict]:
+def arrays_of(run: Run) -> dict[str, dict]:
     """Return every array behind a run, bit for bit, by the file of the first layout that held it."""
     files: dict[str, dict] = {stem: run.weights(stem) for stem in run.kept - {"history", "verdicts", "embeddings"}}
     for name, array in run.arrays.items():
@@ -42,18 +43,19 @@ def arrays_of(run: BumpRun) -> dict[str, dict]:
     return files
 
 
-def digest_of_run(run: BumpRun) -> str:
+def digest_of_run(run: Run) -> str:
     """Return one digest for settings, numbers, history and arrays of a run."""
     settings = run.settings.to_record()
-    for group in ("model", "diffusion"):  # came when there was a second kind of them
-        settings[group].pop("kind", None)
-    if not settings["training"]["sampler_eta"]:  # came when there was a second sampler
-        settings["training"].pop("sampler_eta")
+    if isinstance(run, BumpRun):
+        for group in ("model", "diffusion"):  # came when there was a second kind of them
+            settings[group].pop("kind", None)
+        if not settings["training"]["sampler_eta"]:  # came when there was a second sampler
+            settings["training"].pop("sampler_eta")
     numbers = {
         "settings": settings,
-        "accuracy": run.accuracy,
+        "accuracy": run.accuracy if isinstance(run, BumpRun) else run.scalars,
         "provenance": run.provenance,
-        "history": run.history,
+        "history": run.history if isinstance(run, BumpRun) else run.curves,
     }
     parts: list[bytes | str] = [json.dumps(numbers, sort_keys=True)]
     for name, arrays in sorted(arrays_of(run).items()):

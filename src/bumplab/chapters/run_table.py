@@ -36,6 +36,7 @@ _SHARES = {
 RUN_COLUMNS: dict[str, tuple[str, str]] = {
     "id": ("name of the run: digest of its settings", "12 hexadecimal digits"),
     "study": ("chapter that first asks for the run, or tests", ""),
+    "family": ("bumps for networks of the book's worlds, or the kind of a toy", ""),
     "network": ("preset whose network it is, whatever it predicts; none for others", ""),
     "world.kind": ("bump: one 2D Gaussian; sos: two crossing stripes; bump+stripes: both", ""),
     "world.size": ("side of the image", "pixels"),
@@ -80,6 +81,8 @@ RUN_COLUMNS: dict[str, tuple[str, str]] = {
         for part in ("seen", "unseen")
         for name, words in _SHARES.items()
     },
+    "toy.settings": ("settings of a toy, which other columns do not hold", "JSON"),
+    "toy.numbers": ("what was measured of a toy at its end", "JSON"),
     "seen.n": ("number of seen conditions measured", ""),
     "unseen.n": ("number of unseen conditions measured", ""),
     "loss": ("mean training loss over the last tenth of training", "mean squared error of what is predicted"),
@@ -161,15 +164,24 @@ def _rows() -> Iterator[dict[str, Any]]:
 
 def _facts(run: Run) -> dict[str, Any]:
     """Return settings, numbers and provenance of a run by dotted names."""
-    settings = flatten(run.settings.model_dump(mode="json"))
-    for name in ("world.sigma", "world.spacing"):
-        settings[f"{name}.x"], settings[f"{name}.y"] = settings.pop(name)
     losses = np.array(run.curves["loss"])
     return {
-        "network": network_of(run.settings) if isinstance(run.settings, Settings) else "none",
-        **lists_as_json(settings),
-        **flatten(run.scalars),
+        "family": run.settings.family,
+        "network": network_of(run.settings),
+        **(_facts_of_bumps(run) if isinstance(run.settings, Settings) else _facts_of_toy(run)),
         "loss": round(float(losses[-max(1, len(losses) // 10) :, 1].mean()), 6),
         "weights": FINAL_WEIGHTS in run.kept,
         **flatten({"provenance": run.provenance}),
     }
+
+
+def _facts_of_bumps(run: Run) -> dict[str, Any]:
+    settings = flatten(run.settings.model_dump(mode="json"))
+    for name in ("world.sigma", "world.spacing"):
+        settings[f"{name}.x"], settings[f"{name}.y"] = settings.pop(name)
+    return {**lists_as_json(settings), **flatten(run.scalars)}
+
+
+def _facts_of_toy(run: Run) -> dict[str, Any]:
+    settings = run.settings.model_dump(mode="json")
+    return {"seed": settings.pop("seed"), "toy.settings": json.dumps(settings), "toy.numbers": json.dumps(run.scalars)}
