@@ -39,8 +39,11 @@ POSSIBLE = {
     ),
     r"fig10\.rim|fig11\.narrow|fig12\.interior\..*|fig4g\.few|fig6b\..*|fig6c\..*|fig13\..*|fig14b\..*": (0, 1),
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
+    r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
+    r"modules\.usual|ours\.modular-function": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
+    r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
     r"fig2\.together|ours\.(parameterisation|sampler|scattered|geometry|encoding|within)": (-1, 1),
     # shares of variance, and the score F
     r"fig6e\.percolation|fig3\.factorization|ours\.given": (-np.inf, 1),
@@ -49,8 +52,17 @@ POSSIBLE = {
     r"ours\.(target|regression)": (0, np.inf),
     r"p0\.surface|ours\.(overlap|estimator|between|half|overfit|copier|saving|discs)": (0, np.inf),
     r"ours\.(onset\.encoding|product\.onset)": (0, np.inf),
+    # errors in blanks, and ratios of errors
+    r"render\.(depth|encoding|cnn|forced|free|stripes)|ours\.render\.(entropy|variance|tied|sums)": (0, np.inf),
+    r"modules\.(wedge|samples|images|robust|law|linear)|ours\.(trained-wedge|grid|join\.(bumps|sums|price))": (
+        0,
+        np.inf,
+    ),
+    r"render\.rising": (1, np.inf),
+    r"ours\.render\.span": (-1, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
     r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
+    r"render\.scaling\..*": (-np.inf, np.inf),
     r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
 }
 #: Claims about a layer of a network.
@@ -133,7 +145,7 @@ def test_a_claim_about_networks_names_network_seeds_and_layer(claim):
         assert len(one.values) == one.seeds
         assert (one.network is None) == (claim.kind == "mathematics")
         assert one.network is None or one.network in (*NETWORKS, TOY)
-        assert bool(one.layer) == bool(re.fullmatch(GEOMETRY, claim.name))
+        assert one.network == TOY or bool(one.layer) == bool(re.fullmatch(GEOMETRY, claim.name))
 
 
 @every_claim
