@@ -45,7 +45,7 @@ class RenderingSettings(ToySettings):
     ----------
     world : BumpWorld
         With a hold-out. Of a world of bumps and single stripes, errors are those of bumps. Networks that differ in
-        :attr:`~bumplab.worlds.bumps.BumpWorld.subsample_seed` train in one stack.
+        ``world.subsample_seed`` train in one stack.
     network : DecoderSettings, RendererSettings or CoordinateSettings
     entropy, variance : float
         Weights of the two penalties of a renderer with low-rank maps, 0 or more: see
