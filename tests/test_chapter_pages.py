@@ -86,12 +86,17 @@ def test_a_number_is_that_of_the_headline_or_of_a_network():
     assert ">0.9 [0.9, 0.9]</a>" in answer_html(["Right: {a.b}."], board)
     html = answer_html(["Right: {a.b on quick}, less than {a.b}."], board)
     assert ">0.2 [-0.05, 0.45] on quick</a>" in html and ">0.9 [0.9, 0.9] on laptop</a>" in html
-    assert "quick (3 seeds) and laptop (3 seeds)" in html and "claim fails" in html and "claim holds" in html
+    words = re.sub("<[^>]*>", "", html)
+    assert "of quick (3 seeds) and laptop (3 seeds)." in words and "claim fails" in html and "claim holds" in html
     assert 'title="It works. We ask for at least 0.8. laptop."' in html
     assert "(not measured)" in answer_html(["{a.b on paper}"], board)
     for sentence, words in (("{c.d}", "no claim 'c.d'"), ("{a.b on moon}", "no network 'moon'")):
         with pytest.raises(BumplabError, match=words):
             answer_html([sentence], board)
+    toys = check_claim("a.b", "It works.", {"toy": [0.9] * 5}, kind="own", source="ours", at_least=0.8)
+    fewer = check_claim("a.c", "It works.", {"toy": [0.9] * 3}, kind="own", source="ours", at_least=0.8)
+    html = answer_html(["{a.b} {a.c}"], replace(board, rows=[("01", toys), ("01", fewer)]))
+    assert "trained for this question (3 and 5 seeds)." in html and "on toy" not in html
     unmeasured = check_claim("a.b", "It works.", {"quick": []}, kind="own", source="ours", at_least=0.8)
     assert "(not measured)" in answer_html(["{a.b}"], replace(board, rows=[("01", unmeasured)]))
     assert "&lt;b&gt;" in answer_html(["<b>"], board)

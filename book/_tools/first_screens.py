@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -14,9 +15,13 @@ import yaml
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import Claim
 from bumplab.chapters.measurements import Measurement, join_words
+from bumplab.chapters.networks import TOY
 from bumplab.chapters.scoreboard import Scoreboard, collect_claims
 
 BOOK = Path(__file__).resolve().parents[1]
+#: How a network is named on a first screen.
+_BY_NAME = '<a href="models.html">{}</a>'
+_NAMES = {TOY: "small networks that were trained for this question"}
 _CLAIM = re.compile(r"\{([\w.-]+)(?: on ([\w-]+))?\}")
 #: The end of a sentence: not the point of an abbreviation.
 _SENTENCE = re.compile(r"(?<=[^.\s][^.\s][.!?])\s(?=[A-Z])")
@@ -49,16 +54,14 @@ def answer_html(sentences: list[str], board: Scoreboard) -> str:
         If a claim is not in the outputs of the chapters, or there is no such network.
     """
     uses = [match.groups() for sentence in sentences for match in _CLAIM.finditer(sentence)]
-    places = {name_place(find_measurement(board[name], network)): None for name, network in uses}
-    networks = [place for place in places if place]
+    networks = name_networks([find_measurement(board[name], network) for name, network in uses])
 
     def number(match: re.Match) -> str:
         claim = board[match[1]]
         return _number_html(claim, find_measurement(claim, match[2]), len(networks) > 1)
 
     body = "".join(f"<li>{_CLAIM.sub(number, escape(sentence, quote=False))}</li>" for sentence in sentences)
-    named = f'<a href="models.html">networks of this book</a>, {join_words(networks)}'
-    note = f"Means over seeds with 95 % intervals, of {named}. " if networks else ""
+    note = f"Means over seeds with 95 % intervals, of {join_words(networks)}. " if networks else ""
     verdicts = "The underlined word says what becomes of the claim behind a number, which may be the paper's or ours."
     return f'<div class="first-screen"><ul>{body}</ul><p>{note}{verdicts}</p></div>'
 
@@ -68,11 +71,18 @@ def find_measurement(claim: Claim, network: str | None) -> Measurement | None:
     return claim.on(network) if network else claim.headline
 
 
-def name_place(one: Measurement | None) -> str:
-    """Return network and number of seeds in words, or nothing."""
-    if one is None or one.network is None:
-        return ""
-    return f"{one.label} ({one.seeds} seed{'s' * (one.seeds != 1)})"
+def name_networks(measurements: Sequence[Measurement | None]) -> list[str]:
+    """Return each network behind measurements once, with its numbers of seeds, as HTML."""
+    seeds: dict[str, set[int]] = {}
+    for one in measurements:
+        if one and one.network:
+            seeds.setdefault(one.label, set()).add(one.seeds)
+    return [f"{_NAMES.get(label, _BY_NAME.format(label))} ({_count(counts)})" for label, counts in seeds.items()]
+
+
+def _count(seeds: set[int]) -> str:
+    words = join_words([str(count) for count in sorted(seeds)])
+    return f"{words} seed{'s' * (seeds != {1})}"
 
 
 def _number_html(claim: Claim, one: Measurement | None, several: bool) -> str:
