@@ -53,7 +53,8 @@ POSSIBLE = {
     r"p0\.surface|ours\.(overlap|estimator|between|half|overfit|copier|saving|discs)": (0, np.inf),
     r"ours\.(onset\.encoding|product\.onset)": (0, np.inf),
     # errors in blanks, and ratios of errors
-    r"render\.(depth|encoding|cnn|forced|free|stripes)|ours\.render\.(entropy|variance|tied|sums)": (0, np.inf),
+    r"render\.(depth|encoding|cnn|forced|free|stripes|transformer|warping|digits|encoders)": (0, np.inf),
+    r"ours\.render\.(entropy|variance|tied|sums)": (0, np.inf),
     r"modules\.(wedge|samples|images|robust|law|linear)|ours\.(trained-wedge|grid|join\.(bumps|sums|price))": (
         0,
         np.inf,
