@@ -486,3 +486,16 @@ def test_a_claim_about_a_toy_misses_no_network_and_fills_one_cell_of_the_board()
     assert made.verdict == "holds" and made.missing == () and made.headline.label == "toy"
     page = Scoreboard([("01-a", made)])._repr_mimebundle_()["text/html"]
     assert page.count("not measured") == 0 and f'colspan="{len(NETWORKS)}"' in page
+
+
+def test_a_claim_that_was_not_tested_says_so_and_asks_for_nothing():
+    papers = Checker(kind="paper", source="QLF25", network="toy")
+    claim = papers.untested("modules.images", "A ResNet splits.", "It needs <hours>.")
+    assert claim.is_untested and not claim.headline.seeds and Claim.from_record(claim.to_record()) == claim
+    tested = papers("a.b", "It works.", [1, 1, 1], at_least=2)
+    board = Scoreboard([("12-modules", claim), ("12-modules", tested)])
+    assert board.tally() == "2: 1 fails, 1 not tested"
+    for html in (board._repr_mimebundle_()["text/html"], claim._repr_mimebundle_()["text/html"]):
+        assert "not tested" in html and "It needs &lt;hours&gt;." in html
+    assert "ask for" not in claim._repr_mimebundle_()["text/html"] and "ask for" not in str(claim)
+    assert not tested.is_untested and "ask for" in str(tested)

@@ -22,6 +22,8 @@ def claim_text(claim: Claim) -> str:
     HOLDS on quick, attention2: It is so. We ask for at most 0.5. quick, attention2: 0.13 [-0.01, 0.28] (3 seeds),
     holds; quick, up1: 0.3 (1 seed), undecided. Not measured on laptop or paper.
     """
+    if claim.is_untested:
+        return f"NOT TESTED: {claim.statement} {claim.note}"
     head = claim.verdict.upper() + (f" on {_place(claim.headline)}" if claim.headline.seeds else "")
     if claim.kind == "mathematics":
         head = claim.verdict.upper()
@@ -40,6 +42,11 @@ def claim_page(claim: Claim) -> str:
     >>> card[:103]
     '<div class="claim claim-holds"><p><strong>holds</strong> <em>ours</em> <code>a.b</code><br>0 &lt; 1</p>'
     """
+    if claim.is_untested:
+        return (
+            f'<div class="claim claim-undecided"><p><strong>not tested</strong> <em>{escape(claim.source)}</em> '
+            f"<code>{escape(claim.name)}</code><br>{escape(claim.statement)}</p><p>{escape(claim.note)}</p></div>"
+        )
     layers = any(one.layer for one in claim.measurements)
     rows = "".join(_row(one, layers) for one in claim.measurements)
     return (

@@ -44,7 +44,8 @@ class Claim:
     statement : str
         The claim in one sentence.
     at_least, at_most : float or None
-        What we ask of the value. The papers state few such limits: they are ours.
+        What we ask of the value. The papers state few such limits: they are ours. Neither for a claim that was not
+        tested.
     measurements : tuple of Measurement
         One for each network and layer; the first one has the headline layer.
     note : str
@@ -98,6 +99,11 @@ class Claim:
         return self.headline.verdict
 
     @property
+    def is_untested(self) -> bool:
+        """Whether nothing was asked for, and nothing measured: it stands on the board so that it is not forgotten."""
+        return self.at_least is None and self.at_most is None
+
+    @property
     def is_about_toys(self) -> bool:
         """Whether all that was measured was measured on the small networks of other papers."""
         return {one.network for one in self.measurements} == {TOY}
@@ -117,6 +123,8 @@ class Claim:
         >>> check_claim("a.b", "It works.", [1, 2, 3], kind="mathematics", source="ours", at_least=0.5).prediction()
         'at least 0.5'
         """
+        if self.is_untested:
+            return "nothing"
         within = f" (within {self.tolerance:g} undecided)" if self.tolerance else ""
         return f"{Range(self.at_least, self.at_most)}{within}"
 
@@ -265,3 +273,23 @@ class Checker:
         """Return what :func:`check_claim` does; `options` are its keywords, and may replace what is shared."""
         shared = {field: getattr(self, field) for field in ("kind", "source", "network", "layer", "where")}
         return check_claim(name, statement, values, **{**shared, **options})
+
+    def untested(self, name: str, statement: str, reason: str) -> Claim:
+        """Return a claim that was not tested, and why.
+
+        Parameters
+        ----------
+        name, statement : str
+            See :class:`Claim`.
+        reason : str
+            A sentence.
+
+        Examples
+        --------
+        >>> papers = Checker(kind="paper", source="QLF25", network="toy")
+        >>> print(papers.untested("modules.images", "A ResNet splits into modules.", "It needs hours on a GPU."))
+        NOT TESTED: A ResNet splits into modules. It needs hours on a GPU.
+        """
+        label, depth = normalise_place(self.network, self.layer)
+        nothing = measure(label, depth, [], Range())
+        return Claim(name, self.kind, self.source, statement, None, None, (nothing,), reason)

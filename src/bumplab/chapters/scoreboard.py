@@ -86,6 +86,8 @@ class Scoreboard:
     def tally(self) -> str:
         """Return in words how many claims there are, and how many have which verdict."""
         counts = {verdict: self.count(verdict) for verdict in VERDICTS}
+        counts["not tested"] = sum(claim.is_untested for _, claim in self.rows)
+        counts["undecided"] -= counts["not tested"]
         words = [f"{n} {verdict if n == 1 else verdict.removesuffix('s')}" for verdict, n in counts.items() if n]
         return f"{len(self.rows)}: {', '.join(words)}" if words else "none"
 
@@ -133,6 +135,10 @@ def _cells(chapter: str, claim: Claim) -> str:
     first = f'<td class="claim-{claim.verdict}">{escape(claim.statement)}{confounded}<br>{names}</td>'
     columns = []
     toys = [_line(one) for one in claim.measurements if one.network == TOY]
+    if claim.is_untested:
+        return (
+            f'{first}<td colspan="{len(NETWORKS) + 1}" data-column="not tested">not tested: {escape(claim.note)}</td>'
+        )
     if toys:
         columns.append(f'<td colspan="{len(NETWORKS)}" data-column="toy"><div>toy: {"<br>".join(toys)}</div></td>')
     for network in () if toys else NETWORKS:
@@ -180,7 +186,11 @@ def _read_claim(path: Path, record: Any) -> Claim:
 
 
 def plot_claims(rows: Sequence[tuple[str, Claim]], title: str) -> None:
-    """Draw headline intervals beside the ranges that we ask for, a row and scale for each claim; or the range alone."""
+    """Draw headline intervals beside the ranges that we ask for, a row and scale for each claim; or the range alone.
+
+    Claims that were not tested have no row.
+    """
+    rows = [row for row in rows if not row[1].is_untested]
     figure, axes = plt.subplots(len(rows), 1, figsize=(6.4, 0.62 * len(rows) + 0.3), squeeze=False)
     axes[0, 0].set_title(title, loc="left")
     for axis, (_, claim) in zip(axes[:, 0], rows, strict=True):
