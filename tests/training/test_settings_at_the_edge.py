@@ -40,6 +40,7 @@ def use(run):
 
 @given(st.sampled_from([*PATHS, "world", "model", "diffusion", "training", "model.kind", "nope"]), edges.VALUES)
 @example("world.sigma", 1e30)
+@example("diffusion.kind", "\x1f")
 @example("training.snapshots", [1] * 300_000)
 @example("training.snapshots", list(range(-300_000, 0)))
 @settings(deadline=5000, max_examples=150)

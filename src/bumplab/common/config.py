@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bumplab.common.errors import BumplabError, quote, shorten
+from bumplab.common.errors import BumplabError, printable, quote, shorten
 
 
 def format_validation_error(error: ValidationError, where: str, aliases: Mapping[str, str] | None = None) -> str:
@@ -55,8 +55,8 @@ def format_validation_error(error: ValidationError, where: str, aliases: Mapping
     if first["type"] == "value_error" and isinstance(first.get("ctx", {}).get("error"), BumplabError):
         return message
     value = "" if first["type"] in ("value_error", "missing") else f" (got {quote(first['input'])})"
-    what = shorten(f"{message[0].lower()}{message[1:]}".rstrip("."), 160)  # it may repeat what was typed
-    return f"{where}: {shorten(field, 80)}: {what}{value}."
+    what = shorten(printable(f"{message[0].lower()}{message[1:]}".rstrip(".")), 160)  # it may repeat what was typed
+    return f"{where}: {shorten(printable(field), 80)}: {what}{value}."
 
 
 class FrozenConfig(BaseModel):
