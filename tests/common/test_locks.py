@@ -172,7 +172,8 @@ def test_one_at_a_time_holds_the_lock(path, tmp_path, processes):
 
 def test_ctrl_c_ends_waiting(path, holder):
     script = (
-        "import pathlib, sys; from bumplab.common.locks import hold_lock\n"
+        "import pathlib, signal, sys; from bumplab.common.locks import hold_lock\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
         "with hold_lock(pathlib.Path(sys.argv[1]), 'It is held'): pass"
     )
     waiting = subprocess.Popen([sys.executable, "-c", script, str(path)], stderr=subprocess.PIPE, text=True)
