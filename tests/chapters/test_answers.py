@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from bumplab.chapters.answers import FINDINGS, Answer, Finding, answer_findings, keeps_verdict
+from bumplab.chapters.answers import Answer, answer_findings, answer_successors, keeps_verdict
 from bumplab.chapters.claims import check_claim
+from bumplab.chapters.findings import FINDINGS, SUCCESSORS, Finding
 from bumplab.chapters.networks import NETWORKS
 from bumplab.chapters.scoreboard import Scoreboard
 from bumplab.common.errors import BumplabError
@@ -91,6 +92,11 @@ def every_claim(values=HOLDS):
     return [("01-worlds", claim(name, {"quick": values})) for name in names]
 
 
+def every_claim_of_successors(values=HOLDS):
+    pairs = sorted({(finding.chapter, name) for finding in SUCCESSORS for name in finding.names})
+    return [(chapter, claim(name, {"toy": values})) for chapter, name in pairs]
+
+
 def test_six_findings_are_answered_and_the_networks_described():
     found = answer_findings(Scoreboard(every_claim()))
     assert len(found.answers) == len(FINDINGS) == 6
@@ -107,8 +113,21 @@ def test_six_findings_are_answered_and_the_networks_described():
     assert page["text/html"].count('<div class="answer ') == 6 and all(name in page["text/plain"] for name in NETWORKS)
 
 
+def test_the_findings_of_later_papers_are_answered_on_toys_and_lead_to_their_chapters():
+    rows = every_claim_of_successors()
+    found = answer_successors(Scoreboard([*every_claim(FAILS), *rows]))
+    page = found._repr_mimebundle_()
+    assert len(found.answers) == len(SUCCESSORS) and found.networks.endswith(f", {len(rows)}: {len(rows)} hold.")
+    for each in found.answers:
+        assert each.sentence().startswith("On toys, 3 seeds: ") and str(each).endswith(" toy: holds.")
+        assert f'<a href="{each.finding.chapter}.html">chapter {int(each.finding.chapter[:2])}</a>' in page["text/html"]
+        assert each.to_markdown().endswith(f" *toy: holds.* {{doc}}`{each.finding.chapter}`")
+    with pytest.raises(BumplabError, match=r"^There is no claim '.+' in the outputs"):
+        answer_successors(Scoreboard(every_claim()))
+
+
 def test_no_number_of_an_answer_is_typed():
-    for finding in FINDINGS:
+    for finding in (*FINDINGS, *SUCCESSORS):
         words = re.sub(r"\{[^}]*\}", "", finding.sentence)
         assert not re.search(r"\d", words.replace("layer 4", "").replace("layer 11", "")), words
 

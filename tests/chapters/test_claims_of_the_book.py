@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import bumplab
-from bumplab.chapters.answers import FINDINGS
+from bumplab.chapters.findings import FINDINGS, SUCCESSORS
 from bumplab.chapters.measurements import measure
 from bumplab.chapters.networks import NETWORKS, TOY
 from bumplab.chapters.ranges import Range
@@ -157,8 +157,16 @@ def test_values_of_yes_or_no_are_not_students(claim):
 
 
 def test_the_answers_rest_on_claims_of_the_papers():
-    for finding in FINDINGS:
+    for finding in (*FINDINGS, *SUCCESSORS):
         assert {BOARD[name].kind for name in finding.names} == {"paper"}
+
+
+def test_every_chapter_after_part_one_has_its_findings_on_the_first_screen_of_the_scoreboard():
+    later = {chapter for chapter, _ in BOARD.rows if chapter > "11"}
+    assert {finding.chapter for finding in SUCCESSORS} == later
+    chapter_of = {claim.name: chapter for chapter, claim in BOARD.rows}
+    for finding in SUCCESSORS:
+        assert {chapter_of[name] for name in finding.names} == {finding.chapter}
 
 
 def test_the_csv_beside_the_scoreboard_holds_the_claims_of_the_notebooks():

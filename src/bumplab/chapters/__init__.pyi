@@ -1,9 +1,8 @@
 from .answers import (
-    FINDINGS as FINDINGS,
     Answer as Answer,
     Answers as Answers,
-    Finding as Finding,
     answer_findings as answer_findings,
+    answer_successors as answer_successors,
     keeps_verdict as keeps_verdict,
 )
 from .benchmarks import (
@@ -59,6 +58,7 @@ from .execution import (
     rerun as rerun,
 )
 from .exercises import check_answer as check_answer
+from .findings import CLAIM_NAME as CLAIM_NAME, FINDINGS as FINDINGS, SUCCESSORS as SUCCESSORS, Finding as Finding
 from .kernel import ChapterKernel as ChapterKernel
 from .measurements import (
     FEWEST_SEEDS as FEWEST_SEEDS,
@@ -79,6 +79,7 @@ from .networks import (
     normalise_remarks as normalise_remarks,
     target_of as target_of,
 )
+from .papers import PAPERS as PAPERS, Paper as Paper, paper_of as paper_of
 from .ranges import Range as Range
 from .run_table import RUN_COLUMNS as RUN_COLUMNS, runs_as_parquet as runs_as_parquet, tabulate_runs as tabulate_runs
 from .scoreboard import (

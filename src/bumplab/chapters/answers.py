@@ -1,4 +1,4 @@
-"""Do the papers' findings hold? Six questions, each answered in a sentence with the numbers of named claims."""
+"""Do the papers' findings hold? Each is answered in a sentence with the numbers of named claims."""
 
 from __future__ import annotations
 
@@ -10,79 +10,18 @@ from typing import Any
 
 from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import Claim
+from bumplab.chapters.findings import CLAIM_NAME, FINDINGS, SUCCESSORS, Finding
 from bumplab.chapters.measurements import FEWEST_SEEDS, Measurement, join_words
-from bumplab.chapters.networks import ANSWERING, normalise_label
+from bumplab.chapters.networks import ANSWERING, TOY, normalise_label
 from bumplab.chapters.scoreboard import Scoreboard
 from bumplab.models.unet import UNet
 from bumplab.training.settings import preset
 
 #: From the best to the worst that can become of a finding: it is as good as the worst of the claims that decide it.
 _FROM_BEST = ("holds", "confounded", "undecided", "not measured", "fails")
-_NAME = re.compile(r"\{([\w.-]+)\}")
 
-
-@dataclass(frozen=True)
-class Finding:
-    """A finding of the papers, and the claims that stand for it.
-
-    Attributes
-    ----------
-    title : str
-        The finding in a few words.
-    sentence : str
-        What was measured; ``{name}`` stands for the number of a claim.
-    deciding : tuple of str
-        Names of the claims that must hold.
-
-    Examples
-    --------
-    >>> Finding("It composes.", "after pairs {fig4.both}, after stripes {fig4.1d}.", ("fig4.both",)).names
-    ('fig4.both', 'fig4.1d')
-    """
-
-    title: str
-    sentence: str
-    deciding: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all its claims."""
-        return tuple(dict.fromkeys((*self.deciding, *_NAME.findall(self.sentence))))
-
-
-FINDINGS = (
-    Finding(
-        "The code is factorized, even hyper-factorized.",
-        "in layer 4, cos² of x and y {fig3.x-on-y}; factorization {fig3.factorization}; "
-        "hyper-factorization {fig3.hyper}.",
-        ("fig3.x-on-y", "fig3.factorization", "fig3.hyper"),
-    ),
-    Finding(
-        "A periodic world becomes a torus.",
-        "share with a torus's holes in layer 4: {fig2.betti}, in layer 11: {fig2.betti.later}.",
-        ("fig2.betti",),
-    ),
-    Finding(
-        "It composes.",
-        "unseen pairs right after pairs and single stripes {fig4.both}, after single stripes alone {fig4.1d}.",
-        ("fig4.both", "fig4.2d.compose"),
-    ),
-    Finding(
-        "It interpolates badly.",
-        "accuracy lost from narrow to wide gaps {fig11.fall}; lead over a copier in wide ones {fig11.wide}.",
-        ("fig11.fall", "fig11.wide"),
-    ),
-    Finding(
-        "Stripes make a need of N² images one of N.",
-        "exponent of the need over N, bumps alone {fig5c.alone}, with stripes {fig5c.both.bumps}.",
-        ("fig5c.alone", "fig5c.both.bumps"),
-    ),
-    Finding(
-        "Accuracy sets in where images percolate.",
-        "lead of the threshold over the better of two plainer laws, in ln(share): {fig6e.rivals}.",
-        ("fig6e.percolation",),
-    ),
-)
+#: The chapters about later papers.
+_LATER = {finding.chapter for finding in SUCCESSORS}
 
 
 @dataclass(frozen=True)
@@ -115,8 +54,9 @@ class Answer:
     def network(self) -> str:
         """The network nearest to the paper's on which each deciding claim has three seeds; else the first of all."""
         deciding = self.finding.deciding
-        full = [name for name in ANSWERING if min(self._seeds(name, each) for each in deciding) >= FEWEST_SEEDS]
-        return full[-1] if full else ANSWERING[0]
+        networks = self.finding.networks
+        full = [name for name in networks if min(self._seeds(name, each) for each in deciding) >= FEWEST_SEEDS]
+        return full[-1] if full else networks[0]
 
     def sentence(self) -> str:
         """Return the sentence with the numbers of that network."""
@@ -129,33 +69,37 @@ class Answer:
         seeds = sorted({one.seeds for one in there.values() if one})
         words = " to ".join(map(str, dict.fromkeys(seeds[:1] + seeds[-1:])))
         words = f", {words} seed{'s' * (words != '1')}" if seeds else ""
-        return f"On {self.network}{words}: {_NAME.sub(number, self.finding.sentence)}"
+        network = "toys" if self.network == TOY else self.network
+        return f"On {network}{words}: {CLAIM_NAME.sub(number, self.finding.sentence)}"
 
     def _seeds(self, network: str, name: str) -> int:
         one = self.claims[name].on(network)
         return one.seeds if one else 0
 
     def __str__(self) -> str:
-        verdicts = "; ".join(f"{name}: {self.verdict(name)}" for name in ANSWERING)
+        verdicts = "; ".join(f"{name}: {self.verdict(name)}" for name in self.finding.networks)
         return f"{self.finding.title} {self.sentence()} {verdicts}."
 
     def to_markdown(self) -> str:
         """Return the finding, the sentence and the verdicts in one line of Markdown."""
-        groups = [(", ".join(names), verdict) for verdict, names in groupby(ANSWERING, self.verdict)]
+        groups = [(", ".join(names), verdict) for verdict, names in groupby(self.finding.networks, self.verdict)]
         verdicts = "; ".join(f"{names}: {verdict}" for names, verdict in groups)
-        return f"**{self.finding.title}** {self.sentence()} *{verdicts}.*"
+        chapter = f" {{doc}}`{self.finding.chapter}`" if self.finding.chapter else ""
+        return f"**{self.finding.title}** {self.sentence()} *{verdicts}.*{chapter}"
 
     def to_html(self) -> str:
         """Return the finding, the sentence and the verdicts as HTML."""
-        chips = "".join(_chip(list(names), verdict) for verdict, names in groupby(ANSWERING, self.verdict))
+        chips = "".join(_chip(list(names), verdict) for verdict, names in groupby(self.finding.networks, self.verdict))
         kind = self.verdict(self.network).replace(" ", "-")
         words = f"<strong>{escape(self.finding.title)}</strong> {escape(self.sentence())}"
+        if self.finding.chapter:
+            chips += _link(self.finding.chapter)
         return f'<div class="answer claim-{kind}"><p>{words}</p><p>{chips}</p></div>'
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers to all :data:`FINDINGS`, with a sentence on the networks.
+    """The answers to several findings, with a sentence on the networks and claims behind them.
 
     Examples
     --------
@@ -183,7 +127,7 @@ class Answers:
 
 
 def answer_findings(board: Scoreboard) -> Answers:
-    """Return what a board's claims say of the papers' findings.
+    """Return what a board's claims say of the :data:`FINDINGS` of the paper that the book is about.
 
     Raises
     ------
@@ -199,13 +143,33 @@ def answer_findings(board: Scoreboard) -> Answers:
     ['It composes.', 'It interpolates badly.']
     """
     answers = [Answer(finding, {name: board[name] for name in finding.names}) for finding in FINDINGS]
-    claims = [claim for _, claim in board.of_kind("paper").rows if not claim.is_about_toys]
+    claims = [claim for chapter, claim in board.of_kind("paper").rows if chapter not in _LATER]
     counts = [sum(_is_measured(claim, name) for claim in claims) for name in ANSWERING]
     parts = [f"{count} on {name} ({_description(name)})" for name, count in zip(ANSWERING, counts, strict=True)]
     words = f"Of {len(claims)} claims of the papers, {join_words(parts)} are measured."
     clear = [keeps_verdict(claim) for claim in claims if claim.headline.low is not None]
     words += f" {sum(clear)} of {len(clear)} verdicts would survive a mean that is off by the width of its interval."
     return Answers(tuple(answers), words)
+
+
+def answer_successors(board: Scoreboard) -> Answers:
+    """Return what a board's claims say of the :data:`SUCCESSORS`, the findings of later papers.
+
+    Raises
+    ------
+    BumplabError
+        If the board lacks a claim that a finding rests on.
+
+    Examples
+    --------
+    >>> from bumplab.chapters.scoreboard import collect_claims
+    >>> from bumplab.common.files import book_folder
+    >>> [answer.finding.chapter for answer in answer_successors(collect_claims(book_folder())).answers][:2]
+    ['11-rendering', '12-modules']
+    """
+    answers = [Answer(finding, {name: board[name] for name in finding.names}) for finding in SUCCESSORS]
+    rows = [(chapter, claim) for chapter, claim in board.of_kind("paper").rows if chapter in _LATER]
+    return Answers(tuple(answers), f"Claims of these papers, {Scoreboard(rows).tally()}.")
 
 
 def keeps_verdict(claim: Claim) -> bool:
@@ -228,6 +192,10 @@ def keeps_verdict(claim: Claim) -> bool:
 def _is_measured(claim: Claim, network: str) -> bool:
     """Return whether there is a measurement of a claim on a network, in any layer."""
     return any(one.label == normalise_label(network) and one.seeds for one in claim.measurements)
+
+
+def _link(chapter: str) -> str:
+    return f'<span class="network"><a href="{chapter}.html">chapter {chapter.partition("-")[0]}</a></span>'
 
 
 def _chip(networks: list[str], verdict: str) -> str:

@@ -18,6 +18,7 @@ from bumplab.chapters.claim_pages import chip
 from bumplab.chapters.claims import CLAIM_MIME, KINDS, Claim
 from bumplab.chapters.measurements import VERDICTS, Measurement
 from bumplab.chapters.networks import NETWORKS, TOY
+from bumplab.chapters.papers import PAPERS, paper_of
 from bumplab.common.errors import BumplabError, quote
 from bumplab.figures.style import BLUE, GREY, ORANGE, SKY, VERMILION
 
@@ -82,6 +83,18 @@ class Scoreboard:
     def under(self, title: str) -> Scoreboard:
         """Return the same claims, folded under a title."""
         return replace(self, title=title)
+
+    def by_paper(self) -> dict[str, Scoreboard]:
+        """Return the claims of the papers in one board for each that has any, under its short name and in its order.
+
+        Raises
+        ------
+        BumplabError
+            If a claim comes from a paper that :data:`~bumplab.chapters.papers.PAPERS` does not know.
+        """
+        rows = self.of_kind("paper").rows
+        parts = {key: [row for row in rows if paper_of(row[1].source) == paper] for key, paper in PAPERS.items()}
+        return {key: replace(self, rows=part, title=f"{key}: {PAPERS[key]}") for key, part in parts.items() if part}
 
     def tally(self) -> str:
         """Return in words how many claims there are, and how many have which verdict."""
