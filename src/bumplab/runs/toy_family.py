@@ -19,6 +19,7 @@ from bumplab.runs.run import FINAL_WEIGHTS, Run
 from bumplab.runs.store import find
 from bumplab.runs.toy_schema import ToySchema, check_toy_contents, snapshot_stem
 from bumplab.runs.verification import Recomputation
+from bumplab.toys.denoising import DenoisingSettings
 from bumplab.toys.modular_rendering import ModularRenderingSettings
 from bumplab.toys.modularity import ModularitySettings
 from bumplab.toys.parity import ParitySettings
@@ -38,6 +39,7 @@ from bumplab.training.device import device_name, pick_device
 TOY_TOLERANCE = 1e-3
 #: Kinds of toys. A new one joins here.
 TOYS: tuple[type[ToySettings], ...] = (
+    DenoisingSettings,
     ModularitySettings,
     ModularRenderingSettings,
     ParitySettings,

@@ -134,6 +134,17 @@ class ToySettings(RunSettings):
             return self.learning_rate
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
 
+    def next_measurement(self, step: int) -> int:
+        """Return the first step after `step` at which the history has an entry; the last of training always has one.
+
+        Examples
+        --------
+        >>> from bumplab.toys import ModularitySettings
+        >>> [ModularitySettings(measure_every=10).next_measurement(step) for step in (0, 9, 10)]
+        [10, 10, 20]
+        """
+        return step - step % self.measure_every + self.measure_every
+
     def is_done(self, measured: Mapping[str, Mapping[str, float]]) -> bool:
         """Return whether training ends early at an entry of the history."""
         part, _, name = self.stop_measure.partition(".")

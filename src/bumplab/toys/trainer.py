@@ -150,8 +150,7 @@ def _train_stack(
 
 def _next_stop(settings: ToySettings, step: int) -> int:
     """Return the next step at which the training pauses: to measure, to keep weights, or at its end."""
-    measuring = step - step % settings.measure_every + settings.measure_every
-    return min([measuring, settings.steps, *(at for at in settings.snapshots if at > step)])
+    return min([settings.next_measurement(step), settings.steps, *(at for at in settings.snapshots if at > step)])
 
 
 def _note(state: ToyState) -> bool:
@@ -159,7 +158,7 @@ def _note(state: ToyState) -> bool:
     settings, step = state.settings, state.step
     if step in settings.snapshots and step < settings.steps:
         state.snapshots[step] = {name: value.clone() for name, value in state.weights.items()}
-    if step % settings.measure_every and step < settings.steps:
+    if settings.next_measurement(step - 1) != step < settings.steps:
         return False
     losses = state.history["loss"]
     loss = float(f"{state.loss_sum / (step - (losses[-1][0] if losses else 0)):.6g}")
