@@ -10,8 +10,9 @@ from bumplab.diffusion.analytic_sets import LatticeDenoiser
 from bumplab.diffusion.analytic_spectra import gaussian_of_world
 from bumplab.diffusion.linear import optimal_weights, quadrature
 from bumplab.diffusion.linear_wrappers import VariancePreserving
-from bumplab.toys.denoising import DenoisingSettings, log_steps, mode_shells
+from bumplab.toys.denoising import DenoisingSettings, log_steps
 from bumplab.toys.denoising_networks import linear_weights, noise_range
+from bumplab.toys.mode_shells import shells_of
 from bumplab.toys.states import init_toy
 from bumplab.toys.trainer import train_toy, train_toys
 
@@ -25,7 +26,7 @@ def variances(settings, weights):
 
 
 def shell_means(values, size):
-    return {name: values.flatten()[rows].mean() for name, rows in mode_shells(size).items()}
+    return {name: values.flatten()[rows].mean() for name, rows in shells_of(size).items()}
 
 
 @pytest.mark.parametrize("prediction_type", TYPES)
@@ -109,7 +110,7 @@ def test_the_best_filter_generates_the_variances_of_the_data(prediction_type):
 
 def measured_of(settings, theory, monkeypatch):
     network = as_network(theory, settings.diffusion)
-    monkeypatch.setattr(DenoisingSettings, "predict", lambda self, weights, x, t: network(x, t, x))
+    monkeypatch.setattr(DenoisingSettings, "predict", lambda self, weights, x, t, *mu: network(x, t, x))
     return settings.measure({})
 
 
@@ -128,6 +129,24 @@ def test_the_exact_denoisers_measure_as_themselves(monkeypatch):
     for name in strong:  # by 32 steps of Euler, from 256 draws
         assert 10 ** gaussian["log_variance"][name] == pytest.approx(spectrum[name], rel=0.4)
     assert gaussian["covariance"]["diagonal"] > 0.7
+
+
+def test_a_network_that_is_told_the_place_is_compared_with_it(monkeypatch):
+    settings = DenoisingSettings(world=SMALL | {"size": 16}, network={"kind": "unet", "patch": 2}, conditional=True)
+    lattice = measured_of(settings, LatticeDenoiser(settings.world), monkeypatch)  # it pays no heed
+    assert lattice["images"]["right"] < 0.05 < lattice["images"]["bumps"] == 1
+    smear = settings.world.replace(sigma=2)
+
+    def told(self, weights, x, t, mu):
+        return smear.render(mu) / 4 - 3 / 4  # a wider bump of the same brightness in all
+
+    monkeypatch.setattr(DenoisingSettings, "predict", told)
+    measured = settings.measure({})
+    assert measured["images"]["right"] == 0
+    of_bump, of_smear = (settings.world.replace(sigma=width).profile(torch.zeros(1), 0)[0] for width in (1, 2))
+    amplitudes = torch.fft.fft(of_smear).real / torch.fft.fft(of_bump).real / 2
+    for k in range(1, 4):
+        assert measured["transfer"][f"{k}-0"] == pytest.approx(float(amplitudes[k]), abs=5e-3)
 
 
 def test_gaussian_data_have_the_spectrum_they_are_named_for():
@@ -198,6 +217,8 @@ def test_settings_come_back_from_their_record_and_have_names_of_their_own():
         ({"network": {"kind": "filter", "taps": 4}}, "odd number of taps below 16, or 0"),
         ({"network": {"kind": "filter", "taps": 17}}, "odd number of taps below 16, or 0"),
         ({"network": {"kind": "perceptron"}}, "perceptron"),
+        ({"conditional": True}, "Only a UNet hears a condition"),
+        ({"conditional": True, "network": {"kind": "unet"}, "data": "white"}, "Only a UNet hears a condition"),
         ({"measurements": 0}, "greater than or equal to 1"),
     ],
 )

@@ -1,21 +1,25 @@
 from .denoisers import SAMPLER_STEPS as SAMPLER_STEPS, DenoiserSettings as DenoiserSettings
 from .denoising import (
-    BUMP_SHARE as BUMP_SHARE,
     COMPARED_SIGMAS as COMPARED_SIGMAS,
     GENERATED as GENERATED,
     GENERATOR_STEPS as GENERATOR_STEPS,
     LEAST_SHARE as LEAST_SHARE,
     DenoisingSettings as DenoisingSettings,
     log_steps as log_steps,
-    mode_shells as mode_shells,
 )
 from .denoising_networks import (
     DenoisingNetwork as DenoisingNetwork,
+    DenoisingUNetSettings as DenoisingUNetSettings,
     FilterSettings as FilterSettings,
     ResidualSettings as ResidualSettings,
-    UnconditionalUNetSettings as UnconditionalUNetSettings,
     linear_weights as linear_weights,
     noise_range as noise_range,
+)
+from .mode_shells import (
+    BUMP_SHARE as BUMP_SHARE,
+    bump_distances as bump_distances,
+    shells_of as shells_of,
+    transfer_of as transfer_of,
 )
 from .modular_rendering import ModularRenderingSettings as ModularRenderingSettings
 from .modularity import SINES as SINES, TEST_SAMPLES as TEST_SAMPLES, ModularitySettings as ModularitySettings

@@ -9,7 +9,6 @@ denoisers learn each mode by itself (Wang and Pehlevan 2025, arXiv:2503.03206).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -24,12 +23,13 @@ from bumplab.diffusion.linear import generated_variances
 from bumplab.diffusion.process import Diffusion
 from bumplab.toys.denoising_networks import (
     DenoisingNetwork,
+    DenoisingUNetSettings,
     FilterSettings,
     ResidualSettings,
-    UnconditionalUNetSettings,
     linear_weights,
     noise_range,
 )
+from bumplab.toys.mode_shells import BUMP_SHARE, bump_distances, shells_of, transfer_of
 from bumplab.toys.settings import StackLoss, ToySettings, Weights
 from bumplab.training.step import over_stack
 from bumplab.worlds.bumps import BumpWorld, subsample_evenly
@@ -40,8 +40,6 @@ GENERATED = 256
 GENERATOR_STEPS = 32
 #: Noise levels at which a denoiser is compared with exact ones.
 COMPARED_SIGMAS = (0.5, 1.0, 2.0, 5.0)
-#: An image is a bump where its squared distance to the nearest one is below this share of a bump's square.
-BUMP_SHARE = 0.25
 #: Least share of variance that is said to be explained: where a denoiser hardly varies there is no limit.
 LEAST_SHARE = -10.0
 _DRAWS, _NOISE_SEED, _DATA_SEED, _CHUNK = 4096, 2503, 3206, 256
@@ -57,7 +55,9 @@ class DenoisingSettings(ToySettings):
     data : {"bumps", "gaussian", "white"}
         The images of the world; Gaussian images of the same mean and covariance; or of the same mean and variance, with
         an equal share for every mode but the constant one.
-    network : FilterSettings, ResidualSettings or UnconditionalUNetSettings
+    network : FilterSettings, ResidualSettings or DenoisingUNetSettings
+    conditional : bool
+        Tell the network the place of each bump, as control; a UNet can hear it.
     diffusion : Diffusion
         What the network predicts. Filters learn from all noise at once, their loss being the mean over it.
     measurements : int
@@ -84,6 +84,7 @@ class DenoisingSettings(ToySettings):
     world: BumpWorld = BumpWorld(size=16, periodic=True)
     data: Literal["bumps", "gaussian", "white"] = "bumps"
     network: DenoisingNetwork = ResidualSettings()
+    conditional: bool = False
     diffusion: Diffusion = Diffusion(prediction_type="x0")
     measurements: Annotated[int, Field(ge=1, le=1000)] = 40
 
@@ -94,6 +95,8 @@ class DenoisingSettings(ToySettings):
             raise BumplabError("Denoising without a condition needs a periodic world of bumps of spacing 1.")
         if self.data != "bumps" and not world.seen_mask().all():
             raise BumplabError("Gaussian images have no places to hold out: show all of the world, or bumps.")
+        if self.conditional and not (self.data == "bumps" and isinstance(network, DenoisingUNetSettings)):
+            raise BumplabError("Only a UNet hears a condition, and only bumps have one: set conditional to false.")
         if isinstance(network, FilterSettings) and (
             network.taps > world.size or (network.taps % 2 == 0 and network.taps not in (0, world.size))
         ):
@@ -120,10 +123,11 @@ class DenoisingSettings(ToySettings):
         constant = self.mean if self.diffusion.prediction_type == "x0" else 0.0
         return self.network.init_weights(self.world.size, constant, self.seed)
 
-    def samples(self) -> tuple[torch.Tensor]:
-        """Return the training images, (n, 1, N, N): those that the world shows, or 4,096 Gaussian ones."""
+    def samples(self) -> tuple[torch.Tensor, ...]:
+        """Return the training images, bumps that the world shows or 4,096 Gaussian ones; and conditions, if told."""
         if self.data == "bumps":
-            return (self.world.render(self.world.seen()),)
+            mu = self.world.seen()
+            return (self.world.render(mu), mu) if self.conditional else (self.world.render(mu),)
         generator = torch.Generator().manual_seed(_DATA_SEED)
         noise = torch.randn(_DRAWS, 1, self.world.size, self.world.size, generator=generator)
         waves = torch.fft.fft2(noise.double()) * self.spectrum.sqrt()
@@ -134,9 +138,9 @@ class DenoisingSettings(ToySettings):
         grid = log_steps(self.steps, self.measurements)
         return int(grid[np.searchsorted(grid, step, side="right")]) if step < self.steps else self.steps + 1
 
-    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return what one network says of noisy images x (n, 1, N, N) at timesteps t (n,), like x."""
-        return self.network.predict(weights, x, t, self.diffusion)
+    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor, *mu: torch.Tensor) -> torch.Tensor:
+        """Return what one network says of noisy images x (n, 1, N, N) at timesteps t (n,); mu (n, 2) if it is told."""
+        return self.network.predict(weights, x, t, self.diffusion, *mu)
 
     @classmethod
     def stack_loss(cls, members: Sequence[Self], device: torch.device) -> StackLoss:
@@ -145,20 +149,20 @@ class DenoisingSettings(ToySettings):
         if isinstance(first.network, FilterSettings):
             exact = over_stack(first._filter_loss)
             return lambda weights, batch, generators: exact(weights, *batch)
-        if isinstance(first.network, UnconditionalUNetSettings):
+        if isinstance(first.network, DenoisingUNetSettings):
             first.network.skeleton()
         predict = over_stack(first.predict)
 
         def loss(
             weights: Weights, batch: tuple[torch.Tensor, ...], generators: Sequence[torch.Generator]
         ) -> torch.Tensor:
-            (x0,) = batch
+            x0, *mu = batch
             draws = [diffusion.sample_timesteps_and_noise(own, each) for own, each in zip(x0, generators, strict=True)]
             t, eps = (torch.stack(part) for part in zip(*draws, strict=True))
             clean, noise = x0.flatten(0, 1), eps.flatten(0, 1)
             x = diffusion.add_noise(clean, noise, t.flatten()).view_as(x0)
             target = diffusion.target(clean, noise, t.flatten()).view_as(x0)
-            return (predict(weights, x, t) - target).square().flatten(1).mean(1)
+            return (predict(weights, x, t, *mu) - target).square().flatten(1).mean(1)
 
         return loss
 
@@ -178,15 +182,17 @@ class DenoisingSettings(ToySettings):
         total = (left.abs().square() * power + loud.abs().square()).sum((1, 2))
         return ((total + 2 * shift * left[:, 0, 0].real * constant + shift**2) / power.numel()).mean()
 
-    def denoise(self, weights: Weights, x: torch.Tensor, sigma: float) -> torch.Tensor:
+    def denoise(self, weights: Weights, x: torch.Tensor, sigma: float, *mu: torch.Tensor) -> torch.Tensor:
         """Return what one network takes images x0 + sigma z (n, 1, N, N) to be, as a theory does."""
         t = timestep_at(self.diffusion, sigma).expand(len(x))
         signal, _ = self.diffusion.signal_and_noise_scale(t)
         with torch.no_grad():
-            output = self.predict(weights, signal * x, t)
+            output = self.predict(weights, signal * x, t, *mu)
         return self.diffusion.to_x0_and_eps(output, signal * x, t)[0]
 
-    def generate(self, weights: Weights, noise: torch.Tensor, steps: int = GENERATOR_STEPS) -> torch.Tensor:
+    def generate(
+        self, weights: Weights, noise: torch.Tensor, *mu: torch.Tensor, steps: int = GENERATOR_STEPS
+    ) -> torch.Tensor:
         """Return images of one network from noise (n, 1, N, N), at the least noise level of the schedule.
 
         The book's sampler ends with what the network takes the image to be; this one ends a step before, where the
@@ -196,11 +202,11 @@ class DenoisingSettings(ToySettings):
         between = timestep_at(self.diffusion, torch.from_numpy(np.geomspace(high, low, steps + 1)[1:-1]))
         grid = [self.diffusion.timesteps - 1.0, *between.tolist(), 0.0]
         parts = []
-        for x in noise.split(_CHUNK):
+        for x, *told in zip(noise.split(_CHUNK), *[each.split(_CHUNK) for each in mu], strict=True):
             for t, s in zip(grid[:-1], grid[1:], strict=True):
                 here, there = (torch.full((len(x),), value) for value in (t, s))
                 with torch.no_grad():
-                    output = self.predict(weights, x, here)
+                    output = self.predict(weights, x, here, *told)
                 x, _ = self.diffusion.step(output, x, here, there, 0.0, clip=False)
             parts.append(x)
         return torch.cat(parts)
@@ -209,15 +215,18 @@ class DenoisingSettings(ToySettings):
         """Return what one network generates and how it denoises.
 
         ``log_variance``: log10 of the generated variance along a mode, the mean over each shell of
-        :func:`mode_shells`. ``covariance.diagonal``: of the squares of the generated covariance's entries, the share on
-        the diagonal of the modes. ``images``: the share that are bumps, and the median ``residual``, the squared
-        distance to the nearest bump over a bump's square. ``explained``: the share of the denoiser's variance on noisy
-        images of the lattice that the Gaussian of its mean and covariance explains (``gaussian-1`` at sigma 1), and the
-        exact denoiser of the lattice.
+        :func:`~bumplab.toys.mode_shells.shells_of`. ``covariance.diagonal``: of the squares of the generated
+        covariance's entries, the share on the diagonal of the modes. ``images``: the share that are bumps, and the
+        median ``residual``, the squared distance to the nearest bump over a bump's square. ``explained``: the share of
+        the denoiser's variance on noisy images of the lattice that the Gaussian of its mean and covariance explains
+        (``gaussian-1`` at sigma 1), and the exact denoiser of the lattice. Of a conditional network also
+        ``images.right``, the share that are the bump of their condition, and ``transfer``, the mean amplitude of each
+        shell in phase with that bump, over the bump's own.
         """
         size, world = self.world.size, _whole(self.world)
         noise = torch.randn(GENERATED, 1, size, size, generator=torch.Generator().manual_seed(_NOISE_SEED))
-        images = self.generate(weights, noise).double().nan_to_num().clamp(-1e6, 1e6)
+        mu = [world.lattice()[torch.arange(GENERATED) % len(world.lattice())]] if self.conditional else []
+        images = self.generate(weights, noise, *mu).double().nan_to_num().clamp(-1e6, 1e6)
         waves = torch.fft.fft2(images[:, 0] - images.mean(0), norm="ortho").flatten(1)
         if isinstance(self.network, FilterSettings):
             gains = self.network.gains(weights, size)
@@ -226,26 +235,30 @@ class DenoisingSettings(ToySettings):
         else:
             variances = waves.abs().square().mean(0).numpy()
         covariance = (waves.mH @ waves / len(waves)).abs().square()
-        distances = _bump_distances(images, world)
+        distances = bump_distances(images, world)
+        told = _told(images, *mu, world) if mu else {}
         return {
             "log_variance": {
-                name: _rounded(np.log10(variances[rows].mean())) for name, rows in mode_shells(size).items()
+                name: _rounded(np.log10(variances[rows].mean())) for name, rows in shells_of(size).items()
             },
             "covariance": {"diagonal": _rounded(covariance.diagonal().sum() / covariance.sum())},
             "images": {
-                "bumps": _rounded((distances < BUMP_SHARE).double().mean()), "residual": _rounded(distances.median())
+                "bumps": _rounded((distances < BUMP_SHARE).double().mean()), "residual": _rounded(distances.median()),
+                **told.pop("images", {}),
             },
             "explained": self._explained(weights, world),
+            **told,
         }  # fmt: skip
 
     def _explained(self, weights: Weights, world: BumpWorld) -> dict[str, float]:
         gaussian, lattice = gaussian_of_world(world), LatticeDenoiser(world)
-        clean = world.render(subsample_evenly(world.lattice(), _CHUNK))
+        places = subsample_evenly(world.lattice(), _CHUNK)
+        clean, told = world.render(places), [places] if self.conditional else []
         eps = torch.randn(clean.shape, generator=torch.Generator().manual_seed(_NOISE_SEED + 1))
         shares = {}
         for sigma in COMPARED_SIGMAS:
             x = clean + sigma * eps
-            own = self.denoise(weights, x, sigma)
+            own = self.denoise(weights, x, sigma, *told)
             for name, theory in (("gaussian", gaussian), ("lattice", lattice)):
                 share = explained_variance(own, theory(x, sigma), about=self.mean)
                 shares[f"{name}-{sigma:g}"] = _rounded(share.nan_to_num(LEAST_SHARE).clamp(min=LEAST_SHARE))
@@ -263,46 +276,16 @@ def log_steps(steps: int, count: int) -> np.ndarray:
     return np.unique(np.geomspace(1, steps, count).round().astype(int)) if count > 1 else np.array([steps])
 
 
-@lru_cache(maxsize=8)
-def mode_shells(size: int) -> dict[str, np.ndarray]:
-    """Return the Fourier modes of images in shells, within which turned and mirrored bumps have one variance.
-
-    Parameters
-    ----------
-    size : int
-        N.
-
-    Returns
-    -------
-    dict of str to array, int
-        Waves along one axis and the other, the larger number first, to places in the flattened (N, N); without the
-        constant mode.
-
-    Examples
-    --------
-    >>> shells = mode_shells(16)
-    >>> len(shells), len(shells["1-0"]), len(shells["3-1"]), sum(map(len, shells.values()))
-    (44, 4, 8, 255)
-    """
-    waves = np.minimum(np.arange(size), size - np.arange(size))
-    down, across = (each.ravel() for each in np.meshgrid(waves, waves, indexing="ij"))
-    larger, smaller = np.maximum(down, across), np.minimum(down, across)
-    pairs = sorted({*zip(larger.tolist(), smaller.tolist(), strict=True)} - {(0, 0)})
-    return {f"{a}-{b}": np.flatnonzero((larger == a) & (smaller == b)) for a, b in pairs}
-
-
 def _whole(world: BumpWorld) -> BumpWorld:
     """Return the world of which nothing is held out."""
     return world.replace(held_out=None, fraction=1.0, subsample_region=None, subsample_seed=0)
 
 
-def _bump_distances(images: torch.Tensor, world: BumpWorld) -> torch.Tensor:
-    """Return the squared distance of images (n, 1, N, N) to the nearest bump, over the square of a bump, (n,)."""
-    bump = world.brightness(world.render(torch.zeros(1, 2)))[0].double()
-    brightness = world.brightness(images)
-    matches = torch.fft.ifft2(torch.fft.fft2(brightness) * torch.fft.fft2(bump).conj()).real
-    square = bump.square().sum()
-    return (brightness.square().sum((1, 2)) - 2 * matches.amax((1, 2)) + square) / square
+def _told(images: torch.Tensor, mu: torch.Tensor, world: BumpWorld) -> dict[str, dict[str, float]]:
+    """Return what is measured of images (n, 1, N, N) that were generated for the conditions mu (n, 2)."""
+    own = (images - world.render(mu)).square().sum((1, 2, 3)) / (world.render(mu[:1]) + 1).square().sum()
+    transfer = {name: _rounded(value) for name, value in transfer_of(images, mu, world).items()}
+    return {"images": {"right": _rounded((own < BUMP_SHARE).double().mean())}, "transfer": transfer}
 
 
 def _rounded(value: torch.Tensor | np.floating | float) -> float:

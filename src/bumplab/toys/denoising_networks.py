@@ -128,8 +128,8 @@ class ResidualSettings(FrozenConfig):
         return torch.addmm(weights[f"b{last}"], hidden, weights[f"w{last}"]).view_as(x)
 
 
-class UnconditionalUNetSettings(UNetSettings):
-    """The book's UNet, which always hears the condition (0, 0): it is told nothing of the place.
+class DenoisingUNetSettings(UNetSettings):
+    """The book's UNet, which always hears the condition (0, 0) unless it is given one.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class UnconditionalUNetSettings(UNetSettings):
 
     Examples
     --------
-    >>> weights = UnconditionalUNetSettings(kind="unet", patch=2).init_weights(16, -1.0, 0)
+    >>> weights = DenoisingUNetSettings(kind="unet", patch=2).init_weights(16, -1.0, 0)
     >>> weights["head.weight"].unique().tolist(), weights["head.bias"].unique().tolist()
     ([0.0], [-1.0])
     """
@@ -163,13 +163,21 @@ class UnconditionalUNetSettings(UNetSettings):
         """Return the network without weights; made before it is mapped over a stack, where none can be made."""
         return _skeleton(self)
 
-    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor, diffusion: Diffusion) -> torch.Tensor:
-        """Return what one network says of noisy images x (n, 1, N, N) at timesteps t (n,), like x."""
-        return functional_call(self.skeleton(), dict(weights), (x, t, x.new_zeros(len(x), 2)))
+    def predict(
+        self,
+        weights: Weights,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        diffusion: Diffusion,
+        mu: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return what one network says of noisy images x (n, 1, N, N) at timesteps t (n,), given mu (n, 2)."""
+        condition = x.new_zeros(len(x), 2) if mu is None else mu
+        return functional_call(self.skeleton(), dict(weights), (x, t, condition))
 
 
 #: Settings of a network without a condition, told apart by ``kind``; without one it is the perceptron.
-DenoisingNetwork = tagged_union(ResidualSettings, FilterSettings, UnconditionalUNetSettings)
+DenoisingNetwork = tagged_union(ResidualSettings, FilterSettings, DenoisingUNetSettings)
 
 
 def noise_range(diffusion: Diffusion) -> tuple[float, float]:
@@ -218,6 +226,6 @@ def _quadrature_timesteps(diffusion: Diffusion, levels: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=4)
-def _skeleton(settings: UnconditionalUNetSettings) -> UNet:
+def _skeleton(settings: DenoisingUNetSettings) -> UNet:
     with torch.device("meta"):
         return UNet(settings)
