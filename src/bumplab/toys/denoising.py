@@ -68,7 +68,7 @@ class DenoisingSettings(ToySettings):
     --------
     >>> settings = DenoisingSettings(world={"size": 8, "periodic": True}, network={"kind": "filter"}, steps=100)
     >>> measured = settings.measure(settings.init_weights())
-    >>> measured["log_variance"]["1-0"]  # log10 of the least noise, 0.01^2: nothing is learned
+    >>> measured["log_variance"]["k1-0"]  # log10 of the least noise, 0.01^2: nothing is learned
     -4.0
     >>> DenoisingSettings(world={"size": 8})
     Traceback (most recent call last):

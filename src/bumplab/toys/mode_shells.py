@@ -31,14 +31,14 @@ def shells_of(size: int) -> dict[str, np.ndarray]:
     Examples
     --------
     >>> shells = shells_of(16)
-    >>> len(shells), len(shells["1-0"]), len(shells["3-1"]), sum(map(len, shells.values()))
+    >>> len(shells), len(shells["k1-0"]), len(shells["k3-1"]), sum(map(len, shells.values()))
     (44, 4, 8, 255)
     """
     waves = np.minimum(np.arange(size), size - np.arange(size))
     down, across = (each.ravel() for each in np.meshgrid(waves, waves, indexing="ij"))
     larger, smaller = np.maximum(down, across), np.minimum(down, across)
     pairs = sorted({*zip(larger.tolist(), smaller.tolist(), strict=True)} - {(0, 0)})
-    return {f"{a}-{b}": np.flatnonzero((larger == a) & (smaller == b)) for a, b in pairs}
+    return {f"k{a}-{b}": np.flatnonzero((larger == a) & (smaller == b)) for a, b in pairs}
 
 
 def bump_distances(images: torch.Tensor, world: BumpWorld) -> torch.Tensor:
@@ -83,7 +83,7 @@ def transfer_of(images: torch.Tensor, mu: torch.Tensor, world: BumpWorld) -> dic
     Examples
     --------
     >>> world, mu = BumpWorld(size=16, periodic=True), torch.tensor([[3.0, 4.0]])
-    >>> round(transfer_of(world.replace(sigma=2).render(mu), mu, world)["2-0"] / 4, 3)  # exp(-3 (pi / 4)^2 / 2)
+    >>> round(transfer_of(world.replace(sigma=2).render(mu), mu, world)["k2-0"] / 4, 3)  # exp(-3 (pi / 4)^2 / 2)
     0.396
     """
     own, true = (torch.fft.fft2(each.double(), norm="ortho")[:, 0] for each in (images, world.render(mu)))
