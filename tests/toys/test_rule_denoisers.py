@@ -36,7 +36,7 @@ def test_one_who_copies_measures_as_such(monkeypatch):
 
     monkeypatch.setattr(RuleDenoiserSettings, "predict", predict)
     measured = SMALL.measure(SMALL.init_weights())
-    assert measured["samples"] == {"rule": 1, "two": 1, "copies": 1, "new": 0}
+    assert measured["samples"] == {"rule": 1, "two": 1, "copies": 1, "new": 0, "rows": 1, "distance": 0}
     assert measured["train"]["error"] < 1e-3 < 0.1 < measured["test"]["error"]
 
 

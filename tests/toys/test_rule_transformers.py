@@ -6,11 +6,11 @@ import torch
 
 from bumplab.common.errors import BumplabError
 from bumplab.runs.store import load_or_train
-from bumplab.toys.rules import RuleSettings
+from bumplab.toys.rules import RuleSettings, count_panels, nearest_distance
 from bumplab.toys.states import init_toy
 from bumplab.toys.trainer import toy_stacks, train_toy, train_toys
 from bumplab.worlds.rule_laws import draw_by_law, panel_log_likelihood
-from bumplab.worlds.rules import RULES, num_samples, rules_of
+from bumplab.worlds.rules import RULES, draw_panels, num_samples, rules_of
 
 SMALL = RuleSettings(num_train=8, width=16, depth=1, heads=2, steps=20, measure_every=10, batch=16)
 
@@ -79,7 +79,7 @@ def test_weights_are_of_their_seed_and_leave_the_global_generator_alone():
 def test_the_store_keeps_it(tmp_path, monkeypatch):
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
     run = load_or_train(SMALL.replace(held_out=("size sum",)), device="cpu", progress=False)
-    assert run.scalars["completion"].keys() == {"trained", "held_out"}
+    assert run.scalars["completion"].keys() == {"trained", "held_out", *[rule.replace(" ", "_") for rule in RULES]}
     assert RuleSettings.from_record(run.settings.to_record()) == run.settings
     again = run.settings.measure(run.parameters())
     assert again["samples"] == run.scalars["samples"]
@@ -98,3 +98,26 @@ def test_the_store_keeps_it(tmp_path, monkeypatch):
 def test_what_cannot_be_is_refused(changes, sentence):
     with pytest.raises(BumplabError, match=sentence):
         RuleSettings(**changes)
+
+
+def test_copies_rows_and_distances_are_those_of_a_loop():
+    rng = np.random.default_rng(5)
+    training = np.concatenate([draw_panels(rule, 10, seed=6) for rule in RULES])
+    panels = rng.permutation(training)[:30].copy()
+    panels[10:20, 0, 0, 0] = (panels[10:20, 0, 0, 0] + 1) % 5  # one value, and so one row, is another
+    panels[20:] = rng.integers(0, 5, (10, 3, 3, 3))
+    expected = [min(int((each != other).sum()) for other in training) for each in panels]
+    assert nearest_distance(panels, training).tolist() == expected and expected[:20] == [0] * 10 + [1] * 10
+    counted, rows = count_panels(panels, training), {row.tobytes() for each in training for row in each}
+    assert counted["copies"] == pytest.approx(1 / 3) and counted["distance"] == pytest.approx(np.mean(expected))
+    assert counted["rows"] == pytest.approx(np.mean([row.tobytes() in rows for each in panels for row in each]))
+
+
+def test_distractors_obey_held_out_rules_by_chance_only_where_they_may():
+    settings = SMALL.replace(held_out=("size sum", "colour +1"), num_train=300)
+    columns = [RULES.index(rule) for rule in settings.held_out]
+    assert not rules_of(settings.training_panels(), rows=1)[:, columns].any()
+    free = settings.replace(distractors="held-out")
+    holds = rules_of(free.training_panels().reshape(-1, 1, 3, 3), rows=1)[:, columns].mean(0)
+    assert holds == pytest.approx([13 / 114 * 7 / 10, 3 / 104 * 7 / 10], abs=0.02)  # of 10 rules, 3 are about each
+    assert free.id != settings.id

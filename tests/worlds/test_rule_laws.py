@@ -97,3 +97,16 @@ def test_what_cannot_be_is_refused():
         draw_by_law(3, "loud")
     with pytest.raises(BumplabError, match="got 'size xor'"):
         draw_by_law(3, rules=["size xor"])
+
+
+def test_what_is_free_is_neither_asked_for_nor_avoided():
+    free, rules = ("size sum", "colour +1"), tuple(rule for rule in RULES if rule not in ("size sum", "colour +1"))
+    panels = np.concatenate([draw_panels(rule, 300, seed=4, free=free) for rule in rules])
+    ruled = rules_of(panels, rows=1)
+    expected = {"size sum": 13 / 114, "colour +1": 3 / 104}  # of a row, where the rule is about another attribute
+    for rule, share in expected.items():
+        others = panels[ruled[:, [RULES.index(each) for each in rules if rule.split()[0] not in each]].any(1)]
+        holds = rules_of(others.reshape(-1, 1, 3, 3), rows=1)[:, RULES.index(rule)]
+        assert holds.mean() == pytest.approx(share, abs=4 * np.sqrt(share / len(holds)))
+    total = panel_log_likelihood(draw_panels("shape +1", 4), rules=("shape +1",), smoothing=EXACT, free=free).sum(1)
+    np.testing.assert_allclose(total, -3 * np.log(3 * 114 * 104), atol=1e-6)

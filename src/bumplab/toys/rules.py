@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from bumplab.models.transformer import CellTransformer, Head
 from bumplab.toys.settings import ToySettings, Weights
@@ -45,6 +46,9 @@ class RuleSettings(ToySettings):
         Training samples of each rule.
     held_out : tuple of str
         Rules of which there are none.
+    distractors : {"none", "held-out"}
+        What attributes that a sample's rule is not about may obey in a row: no rule at all, so that training says of
+        held-out rules that they never hold; or the held-out ones by chance, so that it says nothing.
     data_seed : int
         Of the samples.
     width, depth, heads : int
@@ -71,6 +75,7 @@ sum), such as 'size sum', got 'size product'.
     head: Head = "joint"
     num_train: Annotated[int, Field(ge=1, le=100_000)] = 1000
     held_out: tuple[str, ...] = ()
+    distractors: Literal["none", "held-out"] = "none"
     data_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     width: Annotated[int, Field(ge=1, le=1024)] = 64
     depth: Annotated[int, Field(ge=1, le=8)] = 2
@@ -99,7 +104,7 @@ sum), such as 'size sum', got 'size product'.
         >>> RuleSettings(num_train=10, held_out=["size sum"]).training_panels().shape
         (110, 3, 3, 3)
         """
-        return _panels(remaining_rules(self.held_out), self.num_train, self.data_seed)
+        return self._panels(self.num_train, self.data_seed)
 
     def samples(self) -> tuple[torch.Tensor]:
         """Return the training samples as cells, (n, 9, 3)."""
@@ -131,15 +136,16 @@ sum), such as 'size sum', got 'size product'.
         """Return what it draws, how well it completes, and its loss.
 
         Of ``samples``: :func:`count_panels`. Of ``completion``, the likeliest last panel: the shares that obey the rule
-        of the first two rows, for rules that were ``trained`` and ``held_out``. Of ``train`` and ``test``: nats a
-        sample.
+        of the first two rows, for each rule (``size_sum``) and on average for those that were ``trained`` and
+        ``held_out``. Of ``train`` and ``test``: nats a sample.
         """
         seed = zlib.crc32(weights["start"].numpy().tobytes()) + self.seed
         panels, training = self.draw(weights, _SAMPLES, seed), self.training_panels()
         trained = remaining_rules(self.held_out)
         right = {rule: self._completes(weights, rule) for rule in RULES}
-        test = torch.from_numpy(_panels(trained, _COMPLETIONS, self.data_seed + 1)).flatten(1, 2)
-        completion = {"trained": float(np.mean([right[rule] for rule in trained]))}
+        test = torch.from_numpy(self._panels(_COMPLETIONS, self.data_seed + 1)).flatten(1, 2)
+        completion = {rule.replace(" ", "_"): share for rule, share in right.items()}
+        completion |= {"trained": float(np.mean([right[rule] for rule in trained]))}
         if self.held_out:
             completion["held_out"] = float(np.mean([right[rule] for rule in set(self.held_out)]))
         every = max(1, len(training) // len(test))
@@ -150,6 +156,10 @@ sum), such as 'size sum', got 'size product'.
             "completion": completion,
             **{part: {"nats": float(value)} for part, value in losses.items()},
         }
+
+    def _panels(self, n: int, seed: int) -> np.ndarray:
+        free = self.held_out if self.distractors == "held-out" else ()
+        return _panels(remaining_rules(self.held_out), n, seed, free)
 
     def _completes(self, weights: Weights, rule: str) -> float:
         panels = draw_panels(rule, _COMPLETIONS, self.data_seed + 2)
@@ -164,23 +174,50 @@ def count_panels(panels: np.ndarray, training: np.ndarray) -> dict[str, float]:
     -------
     dict of str to float
         The shares with a ``"rule"`` in all rows (C3), with one in ``"two"`` or more (C2), of ``"copies"``, and of those
-        that are ``"new"`` and have a rule.
+        that are ``"new"`` and have a rule; the share of their ``"rows"`` that are rows of a training sample, and the
+        mean ``"distance"`` to the nearest of these, in values that differ (of 27).
 
     Examples
     --------
     >>> training = draw_panels("size sum", 4)
     >>> count_panels(training[:2], training)
-    {'rule': 1.0, 'two': 1.0, 'copies': 1.0, 'new': 0.0}
+    {'rule': 1.0, 'two': 1.0, 'copies': 1.0, 'new': 0.0, 'rows': 1.0, 'distance': 0.0}
     """
-    seen = {each.tobytes() for each in training}
-    copies = np.array([each.tobytes() in seen for each in np.ascontiguousarray(panels)])
-    ruled = rules_of(panels).any(1)
+    distance = nearest_distance(panels, training)
+    copies, ruled = distance == 0, rules_of(panels).any(1)
+    known = np.unique(_row_numbers(training))
     return {
         "rule": float(ruled.mean()),
         "two": float(rules_of(panels, 2).any(1).mean()),
         "copies": float(copies.mean()),
         "new": float((ruled & ~copies).mean()),
+        "rows": float(np.isin(_row_numbers(panels), known).mean()),
+        "distance": float(distance.mean()),
     }
+
+
+def nearest_distance(panels: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Return in how many of 27 values samples (n, 3, 3, 3) differ from the nearest of others (N, 3, 3, 3), (n,).
+
+    Examples
+    --------
+    >>> training = draw_panels("size sum", 4)
+    >>> changed = training[:1].copy()
+    >>> changed[0, 0, 0] = (changed[0, 0, 0] + 1) % 5
+    >>> nearest_distance(changed, training)
+    array([3.])
+    """
+    values, most = torch.from_numpy(np.ascontiguousarray(panels)).flatten(1), torch.zeros(len(panels))
+    ours = F.one_hot(values, VALUES).flatten(1).float()
+    for part in torch.from_numpy(training).flatten(1).split(20_000):
+        most = torch.maximum(most, (ours @ F.one_hot(part, VALUES).flatten(1).float().T).amax(1))
+    return values.shape[1] - most.double().numpy()
+
+
+def _row_numbers(panels: np.ndarray) -> np.ndarray:
+    """Return a number for each row of samples (n, 3, 3, 3), the same for the same row, (n, 3)."""
+    digits = panels.reshape(len(panels), ROWS, -1)
+    return digits @ VALUES ** np.arange(digits.shape[2])
 
 
 @lru_cache(maxsize=32)
@@ -195,5 +232,5 @@ def _new_network(seed: int, width: int, depth: int, heads: int, head: Head) -> C
 
 
 @lru_cache(maxsize=32)
-def _panels(rules: tuple[str, ...], n: int, seed: int) -> np.ndarray:
-    return np.concatenate([draw_panels(rule, n, seed) for rule in rules])
+def _panels(rules: tuple[str, ...], n: int, seed: int, free: tuple[str, ...]) -> np.ndarray:
+    return np.concatenate([draw_panels(rule, n, seed, free) for rule in rules])

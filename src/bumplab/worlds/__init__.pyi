@@ -61,6 +61,7 @@ from .rules import (
     chance_of_rule as chance_of_rule,
     completes_rule as completes_rule,
     draw_panels as draw_panels,
+    free_triples as free_triples,
     num_samples as num_samples,
     relation_triples as relation_triples,
     remaining_rules as remaining_rules,

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from bumplab.common.errors import BumplabError, quote
-from bumplab.worlds.rules import ATTRIBUTES, PANELS, ROWS, RULES, VALUES, relation_triples, rule_number
+from bumplab.worlds.rules import ATTRIBUTES, PANELS, ROWS, RULES, VALUES, free_triples, relation_triples, rule_number
 
 Saying = Literal["joint", "separate"]
 #: Share of uniform noise in each law, so that panels that no rule allows have a chance and can be continued.
@@ -21,13 +21,15 @@ SMOOTHING = 1e-4
 
 
 @lru_cache
-def _triple_laws(smoothing: float) -> list[np.ndarray]:
-    """Return the chances of the first m = 0 to 3 values of a row, under each relation and none: (5, 5, ..., 5)."""
-    laws = np.zeros([len(relation_triples())] + [VALUES] * PANELS)
-    for law, triples in zip(laws, relation_triples().values(), strict=True):
-        law[tuple(triples.T)] = (1 - smoothing) / len(triples)
+def _triple_laws(smoothing: float, free: tuple[str, ...]) -> list[np.ndarray]:
+    """Return the chances of the first m = 0 to 3 values of a row by attribute, relation or none (3, 5, 5, ...)."""
+    laws = np.zeros([len(ATTRIBUTES), len(relation_triples())] + [VALUES] * PANELS)
+    for attribute, of_attribute in zip(ATTRIBUTES, laws, strict=True):
+        allowed = relation_triples() | {"none": free_triples(attribute, free)}
+        for law, triples in zip(of_attribute, allowed.values(), strict=True):
+            law[tuple(triples.T)] = (1 - smoothing) / len(triples)
     laws += smoothing / VALUES**PANELS
-    return [laws.sum(axis=tuple(range(1 + m, 1 + PANELS))) for m in range(PANELS + 1)]
+    return [laws.sum(axis=tuple(range(2 + m, 2 + PANELS))) for m in range(PANELS + 1)]
 
 
 def _relations(rules: Sequence[str]) -> np.ndarray:
@@ -41,7 +43,11 @@ def _relations(rules: Sequence[str]) -> np.ndarray:
 
 
 def rule_posterior(
-    panels: np.ndarray, given: int, rules: Sequence[str] = RULES, smoothing: float = SMOOTHING
+    panels: np.ndarray,
+    given: int,
+    rules: Sequence[str] = RULES,
+    smoothing: float = SMOOTHING,
+    free: Sequence[str] = (),
 ) -> np.ndarray:
     """Return how likely each rule is after the first panels of samples, (n, rules), all being as likely before.
 
@@ -53,6 +59,8 @@ def rule_posterior(
     rules : sequence of str
         Those that there are.
     smoothing : float
+    free : sequence of str
+        Rules that may hold in a row of other attributes by chance.
 
     Examples
     --------
@@ -61,20 +69,24 @@ def rule_posterior(
     >>> [round(rule_posterior(panels, given).max().item(), 2) for given in (0, 3, 9)]  # a row decides
     [0.08, 1.0, 1.0]
     """
-    laws, relations = _triple_laws(smoothing), _relations(rules)
+    laws, relations = _triple_laws(smoothing, tuple(free)), _relations(rules)
     log = np.zeros((len(panels), len(rules)))
     for row in range(-(-given // PANELS)):
         m = min(given - PANELS * row, PANELS)
         for attribute in range(len(ATTRIBUTES)):
             values = tuple(panels[:, row, :m, attribute].T)
-            by_relation = laws[m][(slice(None), *values)].reshape(len(laws[m]), len(panels))
+            by_relation = laws[m][attribute][(slice(None), *values)].reshape(-1, len(panels))
             log += np.log(by_relation[relations[:, attribute]]).T
     weight = np.exp(log - log.max(1, keepdims=True))
     return weight / weight.sum(1, keepdims=True)
 
 
 def next_panel_law(
-    panels: np.ndarray, given: int, rules: Sequence[str] = RULES, smoothing: float = SMOOTHING
+    panels: np.ndarray,
+    given: int,
+    rules: Sequence[str] = RULES,
+    smoothing: float = SMOOTHING,
+    free: Sequence[str] = (),
 ) -> np.ndarray:
     """Return the chances of all panels that may come next, (n, 5, 5, 5): by shape, size and colour.
 
@@ -84,7 +96,7 @@ def next_panel_law(
         Of which those after the first `given` are not looked at.
     given : int
         0 to 8.
-    rules, smoothing
+    rules, smoothing, free
         See :func:`rule_posterior`.
 
     Examples
@@ -95,15 +107,15 @@ def next_panel_law(
     >>> bool(law.sum((0, 2)).argmax() == panels[0, 2, 1, 1])  # the size goes on
     True
     """
-    laws, relations = _triple_laws(smoothing), _relations(rules)
+    laws, relations = _triple_laws(smoothing, tuple(free)), _relations(rules)
     row, m = divmod(given, PANELS)
     parts = []
     for attribute in range(len(ATTRIBUTES)):
         values = tuple(panels[:, row, :m, attribute].T)
-        after = laws[m + 1][(slice(None), *values)].reshape(len(laws[0]), -1, VALUES)  # of one row where m is 0
-        after = np.broadcast_to(after, (len(laws[0]), len(panels), VALUES))
+        after = laws[m + 1][attribute][(slice(None), *values)].reshape(laws[0].shape[1], -1, VALUES)  # a row if m is 0
+        after = np.broadcast_to(after, (len(after), len(panels), VALUES))
         parts.append((after / after.sum(2, keepdims=True))[relations[:, attribute]])
-    posterior = rule_posterior(panels, given, rules, smoothing)
+    posterior = rule_posterior(panels, given, rules, smoothing, free)
     return np.einsum("nr,rna,rnb,rnc->nabc", posterior, *parts, optimize=True)
 
 
@@ -121,7 +133,11 @@ def say_separately(law: np.ndarray) -> np.ndarray:
 
 
 def panel_log_likelihood(
-    panels: np.ndarray, saying: Saying = "joint", rules: Sequence[str] = RULES, smoothing: float = SMOOTHING
+    panels: np.ndarray,
+    saying: Saying = "joint",
+    rules: Sequence[str] = RULES,
+    smoothing: float = SMOOTHING,
+    free: Sequence[str] = (),
 ) -> np.ndarray:
     """Return the logarithm, in nats, of the chance of each panel after those before it, (n, 9).
 
@@ -130,7 +146,7 @@ def panel_log_likelihood(
     panels : array of int, (n, 3 rows, 3 panels, 3 attributes)
     saying : {"joint", "separate"}
         With or without what attributes tell about each other.
-    rules, smoothing
+    rules, smoothing, free
         See :func:`rule_posterior`; without smoothing an impossible panel has minus infinity.
 
     Examples
@@ -142,7 +158,8 @@ def panel_log_likelihood(
     """
     say = _saying(saying)
     n, flat = np.arange(len(panels)), panels.reshape(len(panels), -1, len(ATTRIBUTES))
-    chances = [say(next_panel_law(panels, k, rules, smoothing))[(n, *flat[:, k].T)] for k in range(ROWS * PANELS)]
+    laws = (say(next_panel_law(panels, k, rules, smoothing, free)) for k in range(ROWS * PANELS))
+    chances = [law[(n, *flat[:, k].T)] for k, law in enumerate(laws)]
     with np.errstate(divide="ignore"):
         return np.log(np.stack(chances, 1))
 

@@ -113,7 +113,26 @@ def num_samples(rule: str) -> int:
     return (len(triples[relation]) * len(triples["none"]) ** (len(ATTRIBUTES) - 1)) ** ROWS
 
 
-def draw_panels(rule: str, n: int, seed: int = 0) -> np.ndarray:
+def free_triples(attribute: str, free: Sequence[str] = ()) -> np.ndarray:
+    """Return the triples of values that an attribute may have where the rule is about another one, (k, 3).
+
+    Parameters
+    ----------
+    attribute : str
+    free : sequence of str
+        Rules that may hold there by chance; the others never do.
+
+    Examples
+    --------
+    >>> len(free_triples("size")), len(free_triples("size", ["size sum", "colour +1"]))
+    (101, 114)
+    """
+    pairs = [RULES[rule_number(rule)].split() for rule in dict.fromkeys(free)]
+    names = ["none", *(relation for of, relation in pairs if of == attribute)]
+    return np.concatenate([relation_triples()[name] for name in names])
+
+
+def draw_panels(rule: str, n: int, seed: int = 0, free: Sequence[str] = ()) -> np.ndarray:
     """Return n samples of a rule, (n, 3 rows, 3 panels, 3 attributes) of 0 to 4, independent and uniform.
 
     Parameters
@@ -123,6 +142,8 @@ def draw_panels(rule: str, n: int, seed: int = 0) -> np.ndarray:
     n : int
         1 to a million. Two are the same with a chance of 1 in :func:`num_samples`.
     seed : int
+    free : sequence of str
+        Rules that may hold in a row of other attributes by chance, see :func:`free_triples`.
 
     Raises
     ------
@@ -142,7 +163,7 @@ def draw_panels(rule: str, n: int, seed: int = 0) -> np.ndarray:
     triples, rng = relation_triples(), np.random.default_rng([2411, number, seed])
     columns = []
     for attribute in range(len(ATTRIBUTES)):
-        of = triples[RULE_RELATIONS[relation] if attribute == which else "none"]
+        of = triples[RULE_RELATIONS[relation]] if attribute == which else free_triples(ATTRIBUTES[attribute], free)
         columns.append(of[rng.integers(len(of), size=(n, ROWS))])
     return np.stack(columns, -1)
 
