@@ -58,6 +58,7 @@ from .linear_laws import (
 from .linear_wrappers import Preconditioned as Preconditioned, VariancePreserving as VariancePreserving
 from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
 from .regression import Regression as Regression
+from .rule_posteriors import Code as Code, rule_theory as rule_theory, value_posterior as value_posterior
 from .schedules import (
     MAX_FINAL_SIGNAL as MAX_FINAL_SIGNAL,
     cosine_alpha_bar as cosine_alpha_bar,
