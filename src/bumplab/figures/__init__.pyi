@@ -36,6 +36,12 @@ from .panels import (
     plain_log as plain_log,
     seeds as seeds,
 )
+from .rule_panels import (
+    completion_matrix as completion_matrix,
+    objects as objects,
+    rule_sample as rule_sample,
+    said_cells as said_cells,
+)
 from .style import (
     BLACK as BLACK,
     BLUE as BLUE,
