@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from bumplab.common.errors import BumplabError
-from bumplab.figures.rule_panels import completion_matrix, objects, rule_sample, said_cells
+from bumplab.figures.rule_panels import completion_matrix, novelty_bars, objects, rule_sample, said_cells
 from bumplab.figures.style import GREEN, SKY, VERMILION
 
 
@@ -51,3 +51,11 @@ def test_held_out_rules_stand_below_a_line(axis):
     assert [label.get_text() for label in axis.get_yticklabels()] == ["shape +1", "colour -1", "size sum"]
     assert [text.get_text() for text in axis.texts] == ["0.90", "1.00", "0.50", "0.60", "0.10", "0.20"]
     assert list(axis.lines[0].get_ydata()) == [1.5, 1.5]
+
+
+def test_copies_stand_on_what_is_new(axis):
+    novelty_bars(axis, np.array([[0.1, 0.7], [0.2, 0.6]]), np.array([[0.8, 0.1], [0.5, 0.0]]), [10, 1000], ["a", "b"])
+    tops = [round(bar.get_y() + bar.get_height(), 3) for bar in axis.patches]
+    assert tops == [0.1, 0.7, 0.2, 0.6, 0.9, 0.8, 0.7, 0.6]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["10", "1,000"] * 2
+    assert [text.get_text() for text in axis.texts] == ["a", "b"]

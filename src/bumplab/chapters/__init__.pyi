@@ -36,6 +36,7 @@ from .checks import (
     containing as containing,
     element_of as element_of,
     interval as interval,
+    length as length,
     numbers as numbers,
     other_than as other_than,
     shares as shares,

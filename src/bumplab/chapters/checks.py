@@ -239,6 +239,17 @@ def shares(least: int = 1, sizes: str = "") -> Check:
     return listed & Check(differ, words) if sizes else listed
 
 
+def length(low: int, high: int) -> Check:
+    """Ask for a list of `low` to `high` values, of whatever kind.
+
+    Examples
+    --------
+    >>> length(1, 10).words
+    'a list of 1 to 10 values'
+    """
+    return Check(lambda value, params: low <= len(value) <= high, f"a list of {low} to {high} values")
+
+
 def containing(item: Any) -> Check:
     """Allow lists with `item` among their values.
 

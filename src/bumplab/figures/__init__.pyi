@@ -38,6 +38,7 @@ from .panels import (
 )
 from .rule_panels import (
     completion_matrix as completion_matrix,
+    novelty_bars as novelty_bars,
     objects as objects,
     rule_sample as rule_sample,
     said_cells as said_cells,

@@ -103,6 +103,38 @@ def said_cells(axis: Axes, cells: np.ndarray, possible: np.ndarray, columns: int
     return axis
 
 
+def novelty_bars(axis: Axes, new: np.ndarray, copies: np.ndarray, sizes: Sequence[int], who: Sequence[str]) -> Axes:
+    """Draw what samples are, a group of bars for each network: new ones with a rule, and on them copies.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    new, copies : array, (who, sizes)
+        Shares, 0 to 1.
+    sizes : sequence of int
+        Training samples, under each bar.
+    who : sequence of str
+        Above each group.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axis = novelty_bars(Figure().subplots(), np.array([[0.1, 0.9]]), np.array([[0.8, 0.0]]), [10, 100], ["joint"])
+    >>> len(axis.patches)
+    4
+    """
+    width = len(sizes) + 0.6
+    spots = np.arange(len(who))[:, None] * width + np.arange(len(sizes))
+    axis.bar(spots.ravel(), np.ravel(new), color=BLUE, label="new, with a rule")
+    axis.bar(spots.ravel(), np.ravel(copies), bottom=np.ravel(new), color=ORANGE, label="copies")
+    axis.set_xticks(spots.ravel(), [f"{n:,}" for n in sizes] * len(who), fontsize=7, rotation=35)
+    for spot, name in zip(spots.mean(1), who, strict=True):
+        axis.text(spot, 1.04, name, ha="center", fontsize=9)
+    axis.set(ylim=(0, 1.13), ylabel="share of what is drawn")
+    axis.grid(axis="x", visible=False)
+    return axis
+
+
 def completion_matrix(
     axis: Axes, shares: np.ndarray, rules: Sequence[str], who: Sequence[str], held_out: Sequence[str] = ()
 ) -> Axes:

@@ -45,6 +45,7 @@ from .relations import RelationWorld as RelationWorld
 from .rule_laws import (
     SMOOTHING as SMOOTHING,
     Saying as Saying,
+    complete_by_law as complete_by_law,
     draw_by_law as draw_by_law,
     next_panel_law as next_panel_law,
     panel_log_likelihood as panel_log_likelihood,
