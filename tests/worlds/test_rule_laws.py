@@ -5,13 +5,14 @@ import pytest
 
 from bumplab.common.errors import BumplabError
 from bumplab.worlds.rule_laws import (
+    complete_by_law,
     draw_by_law,
     next_panel_law,
     panel_log_likelihood,
     rule_posterior,
     say_separately,
 )
-from bumplab.worlds.rules import RULES, draw_panels, num_samples, relation_triples, rules_of
+from bumplab.worlds.rules import RULES, completes_rule, draw_panels, num_samples, relation_triples, rules_of
 
 EXACT = 1e-14
 
@@ -110,3 +111,16 @@ def test_what_is_free_is_neither_asked_for_nor_avoided():
         assert holds.mean() == pytest.approx(share, abs=4 * np.sqrt(share / len(holds)))
     total = panel_log_likelihood(draw_panels("shape +1", 4), rules=("shape +1",), smoothing=EXACT, free=free).sum(1)
     np.testing.assert_allclose(total, -3 * np.log(3 * 114 * 104), atol=1e-6)
+
+
+def test_a_last_panel_is_completed_as_far_as_rules_are_known_and_ties_by_lot():
+    known = tuple(rule for rule in RULES if rule != "size sum")
+    panels = draw_panels("size sum", 600, seed=8)
+    full = complete_by_law(panels)
+    none = complete_by_law(panels[:, [2, 0, 1]], known, given=2)[:, [1, 2, 0]]  # from the last row alone
+    assert completes_rule(full, "size sum").all() and not completes_rule(none, "size sum").any()
+    assert np.array_equal(full.reshape(600, 9, 3)[:, :8], panels.reshape(600, 9, 3)[:, :8])
+    silent = completes_rule(complete_by_law(panels, known, free=("size sum",)), "size sum")
+    other = {tuple(each) for name in ("constant", "+1", "-1") for each in relation_triples()[name].tolist()}
+    may_end = [sum((a, b, c) not in other for c in range(5)) for a, b in panels[:, 2, :2, 1].tolist()]
+    assert silent.mean() == pytest.approx(np.mean(1 / np.array(may_end)), abs=0.07)  # 4 standard errors
