@@ -12,6 +12,12 @@ from .activations import (
     record_activations as record_activations,
     to_grid as to_grid,
 )
+from .attention_heads import (
+    Head as Head,
+    swap_text as swap_text,
+    text_attention as text_attention,
+    text_heads as text_heads,
+)
 from .baselines import (
     BASELINES as BASELINES,
     COPY_TOLERANCE as COPY_TOLERANCE,

@@ -43,6 +43,12 @@ from .rule_panels import (
     rule_sample as rule_sample,
     said_cells as said_cells,
 )
+from .scenes import (
+    SCORE_COLOURS as SCORE_COLOURS,
+    draw_scene as draw_scene,
+    place_maps as place_maps,
+    score_curves as score_curves,
+)
 from .style import (
     BLACK as BLACK,
     BLUE as BLUE,

@@ -58,11 +58,20 @@ class TokenAttention(nn.Module):
 
     def forward(self, tokens: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
         """Map tokens (n, L, width), and what they attend to (n, K, context), to (n, L, width)."""
+        return self.out(self.mixed(self.bring(tokens, others)).flatten(2))
+
+    def bring(self, tokens: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
+        """Return what each head brings to each token, (n, L, heads, width / heads).
+
+        Examples
+        --------
+        >>> TokenAttention(8, heads=2, context=4).bring(torch.zeros(3, 5, 8), torch.zeros(3, 7, 4)).shape
+        torch.Size([3, 5, 2, 4])
+        """
         key_value = self.key_value(tokens if others is None else others)
         q = self.query(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
         k, v = key_value.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        heads = self.mixed(F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2))
-        return self.out(heads.flatten(2))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2)
 
     def weights(self, tokens: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
         """Return how much each token attends to each, (n, heads, L, K); rows sum to 1.

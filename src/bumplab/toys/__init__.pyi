@@ -31,7 +31,7 @@ from .parity import (
     count_samples as count_samples,
 )
 from .parity_sequences import ParitySequenceSettings as ParitySequenceSettings
-from .relations import RelationSettings as RelationSettings
+from .relations import FILLER_PLACES as FILLER_PLACES, RelationSettings as RelationSettings, put_filler as put_filler
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
 from .rule_denoisers import RuleDenoiserSettings as RuleDenoiserSettings
 from .rules import RuleSettings as RuleSettings, count_panels as count_panels, nearest_distance as nearest_distance

@@ -7,7 +7,7 @@ is drawn is scored for shapes, binding and relation; copies of training images a
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -21,11 +21,14 @@ from bumplab.models.dit import DiT
 from bumplab.models.text_codes import TextEncoder
 from bumplab.toys.settings import StackLoss, ToySettings, Weights
 from bumplab.training.step import over_stack
-from bumplab.worlds.prompts import COLOURS, SHAPES, Prompt, all_prompts, tokenize
+from bumplab.worlds.prompts import COLOURS, SHAPES, Prompt, tokenize
 from bumplab.worlds.relations import RelationWorld
 
 #: Images of each prompt that a measurement draws, and in how many steps of DDIM.
 _IMAGES_PER_PROMPT, _STEPS = 2, 20
+#: Where a measurement puts a word that training never shows: before the second object, where it shifts two words, or
+#: after the last word, where it shifts none.
+FILLER_PLACES = {"middle": 3, "end": 5}
 #: Noise over signal at which the error on fresh scenes is measured, on so many of them.
 _SIGMAS, _FRESH = (0.9, 1.4, 2.0), 96
 _CHANNELS = len(COLOURS) + len(SHAPES)
@@ -53,7 +56,7 @@ class RelationSettings(ToySettings):
     --------
     >>> settings = RelationSettings(num_train=20, width=8, heads=2, depth=1)
     >>> sorted(settings.measure(settings.init_weights()))
-    ['samples', 'test']
+    ['end', 'middle', 'samples', 'test']
     >>> RelationSettings(width=6)
     Traceback (most recent call last):
     bumplab.common.errors.BumplabError: The width of a DiT is a multiple of 4, got 6.
@@ -124,8 +127,8 @@ class RelationSettings(ToySettings):
     def samples(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return training images (n, 5, size, size), and what is heard of their prompts (n, 5, text.width)."""
         prompts, images = self.training_scenes()
-        places = {prompt: k for k, prompt in enumerate(all_prompts())}
-        codes = self.encode([str(prompt) for prompt in all_prompts()])
+        places = {prompt: k for k, prompt in enumerate(self.world.prompts())}
+        codes = self.encode([str(prompt) for prompt in self.world.prompts()])
         return images, codes[[places[prompt] for prompt in prompts]]
 
     @classmethod
@@ -164,23 +167,54 @@ class RelationSettings(ToySettings):
         >>> settings.draw(settings.init_weights(), ["the red disc left of blue ring"], seed=0).shape
         torch.Size([1, 5, 4, 4])
         """
-        model, side = self.network(), self.world.size
-        noise = torch.randn(len(texts), _CHANNELS, side, side, generator=torch.Generator().manual_seed(seed))
+        return self.draw_codes(weights, self.encode(texts), seed, steps)
+
+    def draw_codes(
+        self,
+        weights: Weights,
+        codes: torch.Tensor,
+        seed: int,
+        steps: int = _STEPS,
+        model: Callable[..., torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Return an image for each text that is heard as these codes (n, words, text.width), (n, 5, size, size).
+
+        Parameters
+        ----------
+        weights : mapping of str to torch.Tensor
+        codes : torch.Tensor, (n, words, text.width)
+        seed : int
+            Of the noise.
+        steps : int
+            Of DDIM.
+        model : DiT, optional
+            Such a network with hooks, in the place of :meth:`network`; its own weights are not used.
+
+        Examples
+        --------
+        >>> settings = RelationSettings()
+        >>> settings.draw_codes(settings.init_weights(), torch.zeros(2, 5, 32), seed=0, steps=2).shape
+        torch.Size([2, 5, 4, 4])
+        """
+        body, side = model or self.network(), self.world.size
+        noise = torch.randn(len(codes), _CHANNELS, side, side, generator=torch.Generator().manual_seed(seed))
 
         def network(x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-            return functional_call(model, dict(weights), (x, t, text))
+            return functional_call(body, dict(weights), (x, t, text))
 
-        return self.diffusion.sample(network, self.encode(texts), side, steps, noise=noise)
+        return self.diffusion.sample(network, codes, side, steps, noise=noise)
 
     def measure(self, weights: Weights) -> dict[str, dict[str, float]]:
         """Return what images of all prompts show, and the error on fresh scenes.
 
         Of ``samples``: the shares with two whole ``objects``, with the two ``shapes`` asked for, with shapes of the
-        right colours (``binding``), with colours in the right ``relation``, with ``all`` right; of ``copies`` of
-        training images, and their ``excess`` over what whole scenes would hold of them by chance. New noise each time:
-        the weights make its seed. Of ``test``: squared ``error`` of a clean number, over three levels of noise.
+        right colours (``binding``), with colours in the right ``relation``, by the strict and by the ``loose`` rule,
+        with ``all`` right; of ``copies`` of training images, and their ``excess`` over what whole scenes would hold of
+        them by chance. New noise each time: the weights make its seed. Of ``middle`` and ``end``: the scores where a
+        word that training never shows stands there, see :data:`FILLER_PLACES`, an image a prompt. Of ``test``: squared
+        ``error`` of a clean number, over three levels of noise.
         """
-        prompts = [each for each in all_prompts() for _ in range(_IMAGES_PER_PROMPT)]
+        prompts = [each for each in self.world.prompts() for _ in range(_IMAGES_PER_PROMPT)]
         seed = zlib.crc32(weights["time.0.bias"].numpy().tobytes()) + self.seed
         images = self.draw(weights, [str(each) for each in prompts], seed)
         found, score = self.world.find_objects(images)[:, :, 0], self.world.score(images, prompts)
@@ -196,8 +230,15 @@ class RelationSettings(ToySettings):
         samples["excess"] = samples["copies"] - samples["objects"] * len(seen) / self.world.num_scenes
         return {
             "samples": samples,
+            **{name: self._filler_scores(weights, place, seed) for name, place in FILLER_PLACES.items()},
             "test": {"error": self._fresh_error(weights)},
         }
+
+    def _filler_scores(self, weights: Weights, place: int, seed: int) -> dict[str, float]:
+        prompts = self.world.prompts()
+        texts = [put_filler(each, place) for each in prompts]
+        score = self.world.score(self.draw(weights, texts, seed), prompts)
+        return {name: float(each.float().mean()) for name, each in score.items()}
 
     def _fresh_error(self, weights: Weights) -> float:
         prompts, images = self.world.draw_scenes(_FRESH * len(_SIGMAS), self.data_seed + 2**31)
@@ -208,6 +249,19 @@ class RelationSettings(ToySettings):
             output = functional_call(self.network(), dict(weights), (x, t, text))
         x0, _ = self.diffusion.to_x0_and_eps(output, x, t)
         return float((x0.clamp(-1, 1) - images).square().mean())
+
+
+def put_filler(prompt: Prompt, place: int, filler: str = "the") -> str:
+    """Return a prompt as text with one more word in it, before the word of that place.
+
+    Examples
+    --------
+    >>> from bumplab.worlds.prompts import parse_prompt
+    >>> put_filler(parse_prompt("red disc left of blue ring"), FILLER_PLACES["middle"])
+    'red disc left the blue ring'
+    """
+    words = prompt.words()
+    return " ".join((*words[:place], filler, *words[place:]))
 
 
 def _new_network(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from bumplab.common.config import FrozenConfig
 from bumplab.common.errors import BumplabError, join_names, quote
-from bumplab.worlds.prompts import COLOURS, RELATIONS, SHAPES, Prompt, all_prompts
+from bumplab.worlds.prompts import COLOURS, RELATIONS, SHAPES, Prompt, all_prompts, prompts_with_same_words
 
 
 class RelationWorld(FrozenConfig):
@@ -29,6 +29,9 @@ class RelationWorld(FrozenConfig):
     ----------
     size : int
         Cells along each side, 2 to 16.
+    subject : {"either", "red"}
+        Which object a prompt names first. Where it is always the red one, a relation says which of the two is where
+        without the order of words: a control.
 
     Examples
     --------
@@ -38,6 +41,29 @@ class RelationWorld(FrozenConfig):
     """
 
     size: Annotated[int, Field(ge=2, le=16)] = 8
+    subject: Literal["either", "red"] = "either"
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Return the prompts of this world.
+
+        Examples
+        --------
+        >>> len(RelationWorld().prompts()), len(RelationWorld(subject="red").prompts())
+        (96, 48)
+        """
+        return tuple(each for each in all_prompts() if self.subject in ("either", each.colour))
+
+    def prompts_with_same_words(self, prompt: Prompt) -> list[Prompt]:
+        """Return the prompts of this world that are made of the same words, in any order.
+
+        Examples
+        --------
+        >>> from bumplab.worlds.prompts import parse_prompt
+        >>> world, prompt = RelationWorld(subject="red"), parse_prompt("red disc left of blue ring")
+        >>> [str(each) for each in world.prompts_with_same_words(prompt)]
+        ['red disc left blue ring', 'red ring left blue disc']
+        """
+        return [each for each in prompts_with_same_words(prompt) if each in self.prompts()]
 
     def num_places(self, relation: str) -> int:
         """Return for how many pairs of cells a relation holds."""
@@ -98,13 +124,14 @@ class RelationWorld(FrozenConfig):
         if not 1 <= n <= 1_000_000:
             raise BumplabError(f"Draw 1 to 1,000,000 scenes, got {quote(n)}.")
         rng = np.random.default_rng([2601, self.size, seed])
-        which, luck = rng.integers(len(all_prompts()), size=n), rng.random(n)
+        prompts = self.prompts()
+        which, luck = rng.integers(len(prompts), size=n), rng.random(n)
         images = torch.empty(n, len(COLOURS) + len(SHAPES), self.size, self.size)
-        for number, prompt in enumerate(all_prompts()):
+        for number, prompt in enumerate(prompts):
             rows = np.flatnonzero(which == number)
             places = self.places(prompt.relation)
             images[rows] = self.render(prompt, places[(luck[rows] * len(places)).astype(int)])
-        return [all_prompts()[number] for number in which], images
+        return [prompts[number] for number in which], images
 
     def find_objects(self, images: torch.Tensor) -> torch.Tensor:
         """Return shape, column and row of the red object and of the blue one, (n, 2, 3); -1 unless one each is there.
@@ -133,7 +160,8 @@ class RelationWorld(FrozenConfig):
         -------
         dict of str to torch.Tensor
             ``"binding"``: one red and one blue object, each of the shape that the prompt gives to it. ``"relation"``:
-            these colours lie as they should, whatever their shapes. ``"all"``: both.
+            these colours lie as they should, whatever their shapes. ``"loose"``: they lie in the direction that the
+            prompt names, or in both, whatever the other direction is. ``"all"``: binding and relation.
 
         Examples
         --------
@@ -141,7 +169,7 @@ class RelationWorld(FrozenConfig):
         >>> world, prompt = RelationWorld(size=4), parse_prompt("red disc left of blue ring")
         >>> other = parse_prompt("red ring left of blue disc")
         >>> {name: each.tolist() for name, each in world.score(world.images(other)[:1], [prompt]).items()}
-        {'binding': [False], 'relation': [True], 'all': [False]}
+        {'binding': [False], 'relation': [True], 'loose': [True], 'all': [False]}
         """
         found = self.find_objects(images)
         rows, first = torch.arange(len(found)), torch.tensor([COLOURS.index(each.colour) for each in prompts])
@@ -150,8 +178,9 @@ class RelationWorld(FrozenConfig):
         signs = torch.tensor([RELATIONS[each.relation] for each in prompts])
         single = one[:, 0] >= 0
         binding = single & (one[:, 0] == shapes[:, 0]) & (other[:, 0] == shapes[:, 1])
-        relation = single & ((one - other)[:, 1:].sign() == signs).all(1)
-        return {"binding": binding, "relation": relation, "all": binding & relation}
+        right = (one - other)[:, 1:].sign() == signs
+        relation, loose = single & right.all(1), single & (right | (signs == 0)).all(1)
+        return {"binding": binding, "relation": relation, "loose": loose, "all": binding & relation}
 
     def mixture(self, prompts: Sequence[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return all images of prompts, (K, 5 size^2), and how likely each is, (K,), where each prompt is as likely.
