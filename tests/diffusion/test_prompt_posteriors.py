@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bumplab.diffusion.prompt_posteriors import KNOWLEDGE, prompt_errors, prompt_mean
+from bumplab.diffusion.prompt_posteriors import KNOWLEDGE, prompt_errors, prompt_mean, prompt_scores
 from bumplab.worlds.prompts import all_prompts
 from bumplab.worlds.relations import RelationWorld
 
@@ -59,3 +59,12 @@ def test_where_the_subject_is_always_red_the_words_tell_the_relation():
         (errors["shapes"] - errors["words"]) / (errors["shapes"] - errors["prompt"]) for errors in (either, always)
     ]
     assert gains[1] > 2 * gains[0] > 0
+
+
+def test_scores_of_a_bag_are_its_ceilings_and_those_of_guesses_are_chance():
+    assert prompt_scores(WORLD, "words") == {"shapes": 1, "binding": 0.5, "relation": 0.5, "loose": 0.5, "all": 0.25}
+    assert set(prompt_scores(WORLD, "prompt").values()) == {1.0}
+    guess = prompt_scores(RelationWorld(size=4), "nothing")
+    assert guess == pytest.approx({"shapes": 1 / 3, "binding": 1 / 6, "relation": 1 / 8, "loose": 1 / 4, "all": 1 / 48})
+    red = prompt_scores(RelationWorld(size=3, subject="red"), "words")
+    assert red == {"shapes": 1, "binding": 0.5, "relation": 1, "loose": 1, "all": 0.5}

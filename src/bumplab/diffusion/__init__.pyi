@@ -57,7 +57,12 @@ from .linear_laws import (
 )
 from .linear_wrappers import Preconditioned as Preconditioned, VariancePreserving as VariancePreserving
 from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
-from .prompt_posteriors import KNOWLEDGE as KNOWLEDGE, prompt_errors as prompt_errors, prompt_mean as prompt_mean
+from .prompt_posteriors import (
+    KNOWLEDGE as KNOWLEDGE,
+    prompt_errors as prompt_errors,
+    prompt_mean as prompt_mean,
+    prompt_scores as prompt_scores,
+)
 from .regression import Regression as Regression
 from .rule_posteriors import Code as Code, rule_theory as rule_theory, value_posterior as value_posterior
 from .schedules import (

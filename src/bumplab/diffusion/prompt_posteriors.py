@@ -100,3 +100,37 @@ def prompt_errors(world: RelationWorld, sigma: float, scenes: int = 480, seed: i
         name: float((prompt_mean(world, prompts, noisy, sigma, name) - clean).square().sum(1).mean())
         for name in KNOWLEDGE
     }
+
+
+def prompt_scores(world: RelationWorld, knowledge: str) -> dict[str, float]:
+    """Return what images score, exactly, that are drawn from the law of those who know so much of the prompt.
+
+    For one who knows all words but not their order, this is as well as any network can draw that hears no order.
+
+    Parameters
+    ----------
+    world : RelationWorld
+    knowledge : str
+        One of :data:`KNOWLEDGE`.
+
+    Returns
+    -------
+    dict of str to float
+        Means over the prompts, of ``"shapes"``: both are those that the prompt names; and of what
+        :meth:`~bumplab.worlds.relations.RelationWorld.score` counts.
+
+    Examples
+    --------
+    >>> prompt_scores(RelationWorld(size=3), "words")
+    {'shapes': 1.0, 'binding': 0.5, 'relation': 0.5, 'loose': 0.5, 'all': 0.25}
+    """
+    same, prompts = KNOWLEDGE[knowledge], world.prompts()
+    images = torch.cat([world.images(each)[:1] for each in prompts])
+    totals: dict[str, float] = {}
+    for prompt in prompts:
+        rows = [row for row, each in enumerate(prompts) if same(each) == same(prompt)]
+        pairs = [KNOWLEDGE["shapes"](prompts[row]) == KNOWLEDGE["shapes"](prompt) for row in rows]
+        scores = {"shapes": torch.tensor(pairs), **world.score(images[rows], [prompt] * len(rows))}
+        for name, each in scores.items():
+            totals[name] = totals.get(name, 0.0) + float(each.double().mean()) / len(prompts)
+    return {name: round(total, 9) for name, total in totals.items()}
