@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bumplab.diffusion.prompt_posteriors import KNOWLEDGE, prompt_errors, prompt_mean, prompt_scores
-from bumplab.worlds.prompts import all_prompts
+from bumplab.diffusion.prompt_posteriors import KNOWLEDGE, apart_scores, prompt_errors, prompt_mean, prompt_scores
+from bumplab.worlds.prompts import Prompt, all_prompts
 from bumplab.worlds.relations import RelationWorld
 
 WORLD = RelationWorld(size=3)
@@ -68,3 +68,15 @@ def test_scores_of_a_bag_are_its_ceilings_and_those_of_guesses_are_chance():
     assert guess == pytest.approx({"shapes": 1 / 3, "binding": 1 / 6, "relation": 1 / 8, "loose": 1 / 4, "all": 1 / 48})
     red = prompt_scores(RelationWorld(size=3, subject="red"), "words")
     assert red == {"shapes": 1, "binding": 0.5, "relation": 1, "loose": 1, "all": 0.5}
+
+
+@pytest.mark.parametrize("relation", ["left", "lower-right"])
+def test_scores_of_objects_that_are_put_apart_are_those_of_a_draw(relation):
+    prompt = Prompt("red", "disc", relation, "blue", "ring")
+    places, generator = WORLD.places(relation), torch.Generator().manual_seed(0)
+    first, other = (places[torch.randint(len(places), (20_000,), generator=generator)] for _ in range(2))
+    drawn = torch.cat([first[:, :2], other[:, 2:]], 1)
+    drawn = drawn[(drawn[:, :2] != drawn[:, 2:]).any(1)]
+    score = WORLD.score(WORLD.render(prompt, drawn), [prompt] * len(drawn))
+    exact = apart_scores(WORLD)[relation]
+    assert {name: float(score[name].float().mean()) for name in exact} == pytest.approx(exact, abs=0.015)

@@ -59,6 +59,7 @@ from .linear_wrappers import Preconditioned as Preconditioned, VariancePreservin
 from .process import MAX_SAMPLER_STEPS as MAX_SAMPLER_STEPS, Denoiser as Denoiser, Diffusion as Diffusion
 from .prompt_posteriors import (
     KNOWLEDGE as KNOWLEDGE,
+    apart_scores as apart_scores,
     prompt_errors as prompt_errors,
     prompt_mean as prompt_mean,
     prompt_scores as prompt_scores,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 
 from bumplab.diffusion.bit_posteriors import memorised_mean
-from bumplab.worlds.prompts import COLOURS, Prompt
+from bumplab.worlds.prompts import COLOURS, RELATIONS, Prompt
 from bumplab.worlds.relations import RelationWorld
 
 
@@ -134,3 +134,38 @@ def prompt_scores(world: RelationWorld, knowledge: str) -> dict[str, float]:
         for name, each in scores.items():
             totals[name] = totals.get(name, 0.0) + float(each.double().mean()) / len(prompts)
     return {name: round(total, 9) for name, total in totals.items()}
+
+
+def apart_scores(world: RelationWorld) -> dict[str, dict[str, float]]:
+    """Return what whole scenes score, exactly, whose objects are put each by itself.
+
+    Each goes where the prompt allows it, as often as in the world, but neither knows where the other one is.
+
+    Parameters
+    ----------
+    world : RelationWorld
+
+    Returns
+    -------
+    dict of str to dict
+        Relation to the share of whole scenes in which it holds, ``"relation"`` strictly and ``"loose"``.
+
+    Examples
+    --------
+    >>> scores = apart_scores(RelationWorld(size=3))
+    >>> {name: round(share, 2) for name, share in scores["left"].items()}
+    {'relation': 0.31, 'loose': 0.92}
+    """
+    cells = torch.cartesian_prod(torch.arange(world.size), torch.arange(world.size))
+    between = (cells[:, None] - cells[None]).sign()
+    scores = {}
+    for name, signs in RELATIONS.items():
+        pairs = world.places(name) @ torch.tensor([[world.size, 0], [1, 0], [0, world.size], [0, 1]])
+        first, other = (torch.bincount(column, minlength=len(cells)).double() for column in pairs.T)
+        law = torch.outer(first, other).fill_diagonal_(0)
+        right = between == torch.tensor(signs)
+        loose = right | (torch.tensor(signs) == 0)
+        scores[name] = {
+            kind: float(law[holds.all(2)].sum() / law.sum()) for kind, holds in (("relation", right), ("loose", loose))
+        }
+    return scores

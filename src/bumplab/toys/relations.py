@@ -7,7 +7,7 @@ is drawn is scored for shapes, binding and relation; copies of training images a
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -175,7 +175,7 @@ class RelationSettings(ToySettings):
         codes: torch.Tensor,
         seed: int,
         steps: int = _STEPS,
-        model: Callable[..., torch.Tensor] | None = None,
+        model: DiT | None = None,
     ) -> torch.Tensor:
         """Return an image for each text that is heard as these codes (n, words, text.width), (n, 5, size, size).
 
