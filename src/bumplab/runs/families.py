@@ -62,6 +62,7 @@ class Family:
 #: Families of toys, and all that come with the package, each in a module imported when the first run of it turns up.
 _TOYS = (
     "denoising", "modular-rendering", "modularity", "parity", "parity-sequences", "relations", "rendering",
+    "modular-rendering", "modularity", "parity", "parity-images", "parity-sequences", "relations", "rendering",
     "rule-denoisers", "rules", "wedge",
 )  # fmt: skip
 _MODULES = {FIRST_FAMILY: "bumplab.runs.bump_family"} | dict.fromkeys(_TOYS, "bumplab.runs.toy_family")

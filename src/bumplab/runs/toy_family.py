@@ -23,6 +23,7 @@ from bumplab.toys.denoising import DenoisingSettings
 from bumplab.toys.modular_rendering import ModularRenderingSettings
 from bumplab.toys.modularity import ModularitySettings
 from bumplab.toys.parity import ParitySettings
+from bumplab.toys.parity_images import ParityImageSettings
 from bumplab.toys.parity_sequences import ParitySequenceSettings
 from bumplab.toys.relations import RelationSettings
 from bumplab.toys.rendering import RenderingSettings
@@ -42,6 +43,7 @@ TOYS: tuple[type[ToySettings], ...] = (
     DenoisingSettings,
     ModularitySettings,
     ModularRenderingSettings,
+    ParityImageSettings,
     ParitySettings,
     ParitySequenceSettings,
     RelationSettings,

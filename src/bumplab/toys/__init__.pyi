@@ -30,6 +30,7 @@ from .parity import (
     ParitySettings as ParitySettings,
     count_samples as count_samples,
 )
+from .parity_images import ParityImageSettings as ParityImageSettings
 from .parity_sequences import ParitySequenceSettings as ParitySequenceSettings
 from .relations import FILLER_PLACES as FILLER_PLACES, RelationSettings as RelationSettings, put_filler as put_filler
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings

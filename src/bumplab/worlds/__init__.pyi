@@ -1,3 +1,4 @@
+from .bit_images import BitImages as BitImages
 from .bumps import (
     MAX_CONDITIONS as MAX_CONDITIONS,
     BumpWorld as BumpWorld,
