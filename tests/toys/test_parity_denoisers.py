@@ -55,6 +55,15 @@ def test_one_who_copies_measures_as_such(monkeypatch):
     assert measured["new"]["error"] > 2 * measured["train"]["error"]
 
 
+def test_distances_between_oracles_are_what_one_measures_of_another(monkeypatch):
+    settings = ParitySettings(world={"group": 4}, num_train=256)
+    answer_with(monkeypatch, lambda evidence: parity_mean(evidence, 4))
+    measured = settings.measure(settings.init_weights())
+    for part in ("train", "new"):
+        rule = settings.oracle_distances(part)[0]
+        assert rule == pytest.approx([measured[part][name] for name in ("rule", "copy", "independent")], abs=1e-6)
+
+
 def test_the_error_on_training_strings_is_that_of_copying_and_the_distance_to_it():
     settings = ParitySettings(world={"group": 4}, num_train=64)
     measured = settings.measure(settings.init_weights())["train"]

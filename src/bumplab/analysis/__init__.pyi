@@ -114,6 +114,7 @@ from .modularity import (
     random_weights as random_weights,
     sort_units as sort_units,
 )
+from .oracle_plane import place_in_plane as place_in_plane, plane_corners as plane_corners
 from .patching import patch_activations as patch_activations
 from .profiles import (
     GEOMETRY_MEASURES as GEOMETRY_MEASURES,

@@ -1,4 +1,14 @@
 from .architecture import draw_unet as draw_unet
+from .clocks import (
+    COPY_COLOUR as COPY_COLOUR,
+    RULE_COLOUR as RULE_COLOUR,
+    SAMPLE_COLOURS as SAMPLE_COLOURS,
+    clock_curves as clock_curves,
+    noise_map as noise_map,
+    onset_points as onset_points,
+    oracle_triangle as oracle_triangle,
+    sample_shares as sample_shares,
+)
 from .depth import depth_axis as depth_axis, halvings as halvings, specification_curve as specification_curve
 from .emergence import emergence_points as emergence_points, front_map as front_map, progress as progress
 from .image_grids import category_areas as category_areas, image_grid as image_grid

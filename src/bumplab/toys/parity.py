@@ -113,6 +113,29 @@ class ParitySettings(DenoiserSettings):
             measured[part] = {name: float((said - truth).square().mean()) for name, truth in truths.items()}
         return measured
 
+    def oracle_distances(self, part: str = "new") -> list[list[float]]:
+        """Return the squared distances between three exact denoisers on the questions of :meth:`measure`, 3 x 3.
+
+        Parameters
+        ----------
+        part : {"train", "new"}
+
+        Returns
+        -------
+        list
+            Rows and columns are ``rule``, ``copy`` and ``independent``; for :mod:`bumplab.analysis.oracle_plane`.
+
+        Examples
+        --------
+        >>> rule, copy, independent = ParitySettings(world={"group": 4}, num_train=64).oracle_distances()
+        >>> rule[0], rule[1] > rule[2] > 0  # on new strings copying is wrong by more than knowing nothing
+        (0.0, True)
+        """
+        settings: Any = self.world, self.num_train, self.data_seed, self.diffusion
+        exact = _questions(*settings)[part][3]
+        means = [exact[name] for name in ("rule", "copy", "independent")]
+        return [[float((one - other).square().mean()) for other in means] for one in means]
+
 
 def count_samples(world: ParityWorld, bits: torch.Tensor, training: torch.Tensor) -> dict[str, float]:
     """Return what samples of bits (n, D) are, after training on strings (N, D).
