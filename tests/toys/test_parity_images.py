@@ -21,8 +21,8 @@ def answer_with(monkeypatch, mean):
 
     def bind(self, weights):
         def network(x, t, mu):
-            x0 = self.images.draw(mean(self.images.evidence(x, self.diffusion.log_alpha_bar(t))).float())
             signal, noise = self.diffusion.signal_and_noise_scale(t)
+            x0 = self.images.draw(mean(self.images.evidence(x / signal, (noise / signal).flatten())).float())
             return self.diffusion.target(x0, (x - signal * x0) / noise, t)
 
         return network

@@ -32,8 +32,8 @@ def test_evidence_is_what_comparing_both_images_pixel_by_pixel_says():
     t = torch.tensor([50.0, 300.0, 600.0, 900.0])
     eps = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     noisy = diffusion.add_noise(kind.draw(strings), eps, t)
-    heard = kind.evidence(noisy, diffusion.log_alpha_bar(t))
     signal, noise = (each.double() for each in diffusion.signal_and_noise_scale(t))
+    heard = kind.evidence(noisy / signal, (noise / signal).flatten())
     for place in range(16):
         likelihood = []
         for bit in (1, -1):

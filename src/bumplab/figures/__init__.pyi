@@ -3,6 +3,7 @@ from .clocks import (
     COPY_COLOUR as COPY_COLOUR,
     RULE_COLOUR as RULE_COLOUR,
     SAMPLE_COLOURS as SAMPLE_COLOURS,
+    bit_rows as bit_rows,
     clock_curves as clock_curves,
     noise_map as noise_map,
     onset_points as onset_points,

@@ -203,3 +203,36 @@ def sample_shares(axis: Axes, steps: Sequence[float], shares: Mapping[str, Seque
     axis.set(ylim=(0, 1), xlim=(steps[0], steps[-1]))
     axis.grid(False)
     return axis
+
+
+def bit_rows(axis: Axes, strings: np.ndarray, group: int, wrong: np.ndarray | None = None) -> Axes:
+    """Draw strings of bits as rows of black (-1) and white squares, lines between their groups.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    strings : array, (n, D)
+        Of -1 and +1.
+    group : int
+        G; 0 for no lines.
+    wrong : array, (n,), bool, optional
+        Rows to mark, because they break the rule.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axis = bit_rows(Figure().subplots(), np.ones((2, 4)), 2, np.array([False, True]))
+    >>> len(axis.texts)
+    1
+    """
+    rows, bits = strings.shape
+    axis.imshow(strings, cmap="gray", vmin=-1.4, vmax=1.2, interpolation="nearest")
+    axis.hlines(np.arange(rows + 1) - 0.5, -0.5, bits - 0.5, color=GREY, lw=0.6)
+    axis.vlines(np.arange(bits + 1) - 0.5, -0.5, rows - 0.5, color=GREY, lw=0.6)
+    if group:
+        axis.vlines(np.arange(0, bits + 1, group) - 0.5, -0.5, rows - 0.5, color=VERMILION, lw=1.6)
+    for row in np.flatnonzero(wrong) if wrong is not None else ():
+        axis.text(bits, row, "no", color=VERMILION, va="center", fontsize=8)
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    return axis

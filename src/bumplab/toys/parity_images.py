@@ -209,7 +209,8 @@ def _questions(
         clean = strings[torch.randint(len(strings), (n,), generator=generator)]
         x0 = images.draw(clean)
         noisy = diffusion.add_noise(x0, torch.randn(x0.shape, generator=generator), t)
-        evidence = images.evidence(noisy, diffusion.log_alpha_bar(t))
+        signal, noise = diffusion.signal_and_noise_scale(t)
+        evidence = images.evidence(noisy / signal, (noise / signal).flatten())
         means = parity_mean(evidence, world.group), memorised_mean(evidence, training), independent_mean(evidence)
         exact = dict(zip(("rule", "copy", "independent"), (mean.float() for mean in means), strict=True))
         questions[part] = noisy, t, {"error": clean, **exact}

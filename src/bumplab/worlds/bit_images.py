@@ -93,27 +93,26 @@ class BitImages(FrozenConfig):
         """
         return 1 - self._overlap(images) / float(self.bump.square().sum())
 
-    def evidence(self, images: torch.Tensor, log_alpha_bar: torch.Tensor) -> torch.Tensor:
+    def evidence(self, images: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
         """Return half the logarithm of the odds of +1 against -1 of each bit in noisy images, (n, D), float64.
 
         Parameters
         ----------
         images : torch.Tensor, (n, 1, N, N)
-        log_alpha_bar : torch.Tensor, (n, 1, 1, 1)
-            Of their noise, below 0: see :meth:`bumplab.diffusion.process.Diffusion.log_alpha_bar`.
+            Images with noise added to them, image + sigma * eps.
+        sigma : float or torch.Tensor, (n,)
+            Above 0.
 
         Examples
         --------
-        >>> strings, log = torch.tensor([[1.0, -1.0, -1.0, 1.0]]), torch.full((1, 1, 1, 1), -0.5)
-        >>> h = BitImages().evidence((log / 2).exp() * BitImages().draw(strings), log)
+        >>> strings = torch.tensor([[1.0, -1.0, -1.0, 1.0]])
+        >>> h = BitImages().evidence(BitImages().draw(strings), 0.5)
         >>> h.sign().tolist(), h.abs().std().item() < 1e-6
         ([[1.0, -1.0, -1.0, 1.0]], True)
         """
-        log = log_alpha_bar.double()
-        signal, variance = (log / 2).exp(), -torch.expm1(log)
-        overlap = self._overlap(images.double() / signal)
-        power = float(self.bump.double().square().sum())
-        return (signal**2 / variance).flatten(1) * (power - overlap)
+        power = self.bump.double().square().sum()
+        variance = torch.as_tensor(sigma).double().reshape(-1, 1) ** 2
+        return (power - self._overlap(images.double())) / variance
 
     def _overlap(self, images: torch.Tensor) -> torch.Tensor:
         """Return the sums of bump * (image + 1) in each cell, (n, D)."""
