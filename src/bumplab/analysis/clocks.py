@@ -39,6 +39,17 @@ class CensoredTime:
     def __str__(self) -> str:
         return f"{'' if self.reached else '> '}{self.value:,.0f}"
 
+    def precedes(self, other: CensoredTime) -> bool:
+        """Return whether it was reached, and the other one later or not at all; both were looked for equally long.
+
+        Examples
+        --------
+        >>> never, late = CensoredTime(900, False), CensoredTime(500)
+        >>> late.precedes(never), never.precedes(late), never.precedes(never), late.precedes(late)
+        (True, False, False, False)
+        """
+        return self.reached and (not other.reached or self.value < other.value)
+
 
 def lasting_onset(steps: ArrayLike, values: ArrayLike, level: float, lasting: int = 5) -> CensoredTime:
     """Return the first of several steps in a row at which a quantity is above a level.

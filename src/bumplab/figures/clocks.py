@@ -236,3 +236,32 @@ def bit_rows(axis: Axes, strings: np.ndarray, group: int, wrong: np.ndarray | No
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     return axis
+
+
+def window_bars(axis: Axes, rows: Sequence[float], rule: Sequence[CensoredTime], copy: Sequence[CensoredTime]) -> Axes:
+    """Draw for each seed a bar from one clock to the other, in the colour of the one that strikes first.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    rows : sequence of float, (n,)
+        Where the bars stand.
+    rule, copy : sequence of CensoredTime, (n,)
+        A triangle to the right stands for what was not reached; two of them without a bar where neither was.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axis = window_bars(Figure().subplots(), [0], [CensoredTime(300)], [CensoredTime(900, False)])
+    >>> [line.get_xdata().tolist() for line in axis.lines]
+    [[300.0, 900.0], [300.0], [900.0]]
+    """
+    for row, first, second in zip(rows, rule, copy, strict=True):
+        if first.reached or second.reached:
+            colour = RULE_COLOUR if first.precedes(second) else COPY_COLOUR
+            axis.plot(np.array([first.value, second.value], float), [row, row], color=colour, lw=4, alpha=0.35)
+        for time, colour in ((first, RULE_COLOUR), (second, COPY_COLOUR)):
+            marker, filling = ("o", "full") if time.reached else (">", "none")
+            axis.plot(np.array([time.value], float), [row], marker=marker, color=colour, fillstyle=filling, ms=5)
+    axis.set(xscale="log")
+    return axis

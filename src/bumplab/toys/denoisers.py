@@ -99,10 +99,15 @@ class DenoiserSettings(ToySettings):
 
     def draw(self, weights: Weights, n: int, seed: int, steps: int = SAMPLER_STEPS) -> torch.Tensor:
         """Return samples of one network, (n, D), by the book's sampler."""
-        stacked = solo(weights)
         noise = torch.randn(n, 1, 1, self.numbers, generator=torch.Generator().manual_seed(seed))
+        return self.draw_from(weights, noise.flatten(1), steps)
+
+    def draw_from(self, weights: Weights, noise: torch.Tensor, steps: int = SAMPLER_STEPS) -> torch.Tensor:
+        """Return what becomes of noise (n, D), in the same shape; nothing is drawn at random on the way."""
+        stacked = solo(weights)
 
         def model(x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
             return self.predict(stacked, x.flatten(1)[None], t[None]).view_as(x)
 
-        return self.diffusion.sample(model, torch.zeros(n, 2), self.numbers, steps, noise=noise).flatten(1)
+        images, mu = noise[:, None, None], torch.zeros(len(noise), 2)  # images, to the sampler
+        return self.diffusion.sample(model, mu, self.numbers, steps, noise=images).flatten(1)

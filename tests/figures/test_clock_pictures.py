@@ -6,7 +6,15 @@ from matplotlib.figure import Figure
 
 from bumplab.analysis.clocks import CensoredTime
 from bumplab.common.errors import BumplabError
-from bumplab.figures.clocks import noise_map, onset_points, oracle_triangle, sample_shares
+from bumplab.figures.clocks import (
+    COPY_COLOUR,
+    RULE_COLOUR,
+    noise_map,
+    onset_points,
+    oracle_triangle,
+    sample_shares,
+    window_bars,
+)
 
 TABLE = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]])
 
@@ -43,3 +51,9 @@ def test_three_kinds_have_three_colours():
     assert len(np.unique(image.cmap(image.norm(kinds)).reshape(3, 4), axis=0)) == 3
     axis = sample_shares(Figure().subplots(), [1, 2], {"invalid": [1, 0], "new": [0, 0.5], "copy": [0, 0.5]})
     assert [area.get_label() for area in axis.collections] == ["copy", "new", "invalid"]
+
+
+def test_a_bar_has_the_colour_of_the_clock_that_strikes_first():
+    axis = window_bars(Figure().subplots(), [0, 1, 2], times(1, 5, -9), times(-9, 2, -9))
+    bars = [line.get_color() for line in axis.lines if len(line.get_xdata()) == 2]
+    assert bars == [RULE_COLOUR, COPY_COLOUR]  # the third has none
