@@ -9,6 +9,7 @@ from .clocks import (
     onset_points as onset_points,
     oracle_triangle as oracle_triangle,
     sample_shares as sample_shares,
+    window_bars as window_bars,
 )
 from .depth import depth_axis as depth_axis, halvings as halvings, specification_curve as specification_curve
 from .emergence import emergence_points as emergence_points, front_map as front_map, progress as progress
