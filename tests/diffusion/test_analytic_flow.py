@@ -13,6 +13,7 @@ from bumplab.diffusion.analytic_spectra import (
     gaussian_of_images,
     gaussian_of_world,
     mean_only,
+    mixture_of_tiles,
     one_variance,
     rotate_modes,
 )
@@ -243,3 +244,36 @@ def test_trajectories_are_rotations_also_to_an_image_they_do_not_end_with(flows)
         squares = torch.linalg.svdvals((paths - paths.mean(1, keepdim=True)).double()) ** 2
         tops.append((squares[:, 0] / squares.sum(1)).mean().item())
     assert tops == pytest.approx([0.962, 0.962], abs=0.002)
+
+
+# ---------------------------------------------------------------- mixtures of tiles
+
+
+def test_a_mixture_of_one_tile_is_the_gaussian_of_what_is_shown():
+    world = SMALL.replace(fraction=0.2)
+    shown = world.render(world.seen())
+    single, x = gaussian_of_images(shown, len(shown) - 1), pure_noise(5, 8)
+    mixture = mixture_of_tiles(world, images=len(shown))
+    assert len(mixture.components) == 1
+    torch.testing.assert_close(mixture(x.double(), 0.6), single(x.double(), 0.6))
+
+
+def test_tiles_halve_until_few_images_are_left_and_a_lone_image_is_a_point():
+    world = BumpWorld(size=16, periodic=True, fraction=0.09)
+    mixture = mixture_of_tiles(world, images=1)
+    assert mixture.shares.sum() == len(world.seen())
+    lone = [component for component in mixture.components if component.variances.sum() == 0]
+    assert len(lone) == (mixture.shares == 1).sum() > 0
+    x = world.render(world.seen())
+    torch.testing.assert_close(mixture(x, 0.02), x, atol=0.02, rtol=0)
+
+
+def test_few_images_have_the_modes_of_their_covariance():
+    images = SMALL.render(SMALL.lattice()[::3])
+    few, x = gaussian_of_images(images, len(images) - 1), pure_noise(4, 8).double()
+    away = images.double().flatten(1) - images.double().flatten(1).mean(0)
+    covariance = away.T @ away / len(images)
+    gain = covariance @ torch.linalg.inv(covariance + 0.49 * torch.eye(64, dtype=torch.float64))
+    mean = images.double().mean(0)
+    expected = mean + ((x - mean).flatten(1) @ gain.T).view_as(x)
+    torch.testing.assert_close(few(x, 0.7), expected, atol=1e-6, rtol=0)

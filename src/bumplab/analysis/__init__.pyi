@@ -158,3 +158,4 @@ from .topology import (
     farthest_points as farthest_points,
     persistence as persistence,
 )
+from .trajectories import rotation_shares as rotation_shares, wave_onsets as wave_onsets

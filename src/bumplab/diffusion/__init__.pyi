@@ -16,9 +16,11 @@ from .analytic_spectra import (
     gaussian_of_images as gaussian_of_images,
     gaussian_of_world as gaussian_of_world,
     mean_only as mean_only,
+    mixture_of_tiles as mixture_of_tiles,
     one_variance as one_variance,
     rotate_modes as rotate_modes,
 )
+from .analytic_sums import OverlappingBumps as OverlappingBumps, gaussian_share as gaussian_share
 from .bit_posteriors import (
     bit_evidence as bit_evidence,
     bit_theory as bit_theory,

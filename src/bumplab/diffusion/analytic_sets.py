@@ -74,6 +74,18 @@ class MemorizedSet:
         """
         return torch.cat([weights for _, weights in self._chunks(x, sigma)])
 
+    def likeliest(self, x: torch.Tensor) -> torch.Tensor:
+        """Return which image of the set is the likeliest behind each of `x` (n, 1, N, N), whatever the noise: (n,).
+
+        Examples
+        --------
+        >>> memory = MemorizedSet(torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1))
+        >>> memory.likeliest(torch.tensor([0.3, -2.0]).reshape(2, 1, 1, 1)).tolist()
+        [1, 0]
+        """
+        step = max(1, _CHUNK // len(self))
+        return torch.cat([self._fit(some).argmax(1) for some in x.split(step)])
+
     def _chunks(self, x: torch.Tensor, sigma: torch.Tensor | float) -> Iterator[tuple[slice, torch.Tensor]]:
         if x.shape[1:] != self._shape:
             raise BumplabError(f"Images of shape {tuple(x.shape[1:])} are no noisy ones of {tuple(self._shape)}.")

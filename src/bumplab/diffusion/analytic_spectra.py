@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from bumplab.common.errors import BumplabError, quote
-from bumplab.diffusion.analytic_gaussian import GaussianDenoiser
+from bumplab.diffusion.analytic_gaussian import GaussianDenoiser, MixtureDenoiser
 from bumplab.worlds.bumps import BumpWorld
 
 
@@ -99,11 +99,50 @@ def gaussian_of_images(images: torch.Tensor, modes: int | None = None) -> Gaussi
         )
     flat = images.double().flatten(1)
     mean = flat.mean(0)
+    if n < pixels:
+        _, sizes, rows = torch.linalg.svd(flat - mean, full_matrices=False)
+        return GaussianDenoiser(mean.reshape(images.shape[1:]), sizes[:keep] ** 2 / n, rows[:keep].T.contiguous())
     values, vectors = torch.linalg.eigh((flat - mean).T @ (flat - mean) / n)
     strongest = slice(pixels - keep, None)
     return GaussianDenoiser(
         mean.reshape(images.shape[1:]), values[strongest].flip(0).clamp(min=0), vectors[:, strongest].flip(1)
     )
+
+
+def mixture_of_tiles(world: BumpWorld, images: int = 8) -> MixtureDenoiser:
+    """Return a mixture with a Gaussian for each square tile of places: mean and covariance of what is shown there.
+
+    Parameters
+    ----------
+    world : BumpWorld
+        What training shows of it, and nothing else, makes the mixture.
+    images : int
+        Tiles are as small as they can be with so many images in each on average, and halve the side a whole number of
+        times.
+
+    Returns
+    -------
+    MixtureDenoiser
+        Shares are those of images. Along directions in which the images of a tile do not differ the variance is 0.
+
+    Examples
+    --------
+    >>> mixture = mixture_of_tiles(BumpWorld(size=16, periodic=True, fraction=0.5))
+    >>> len(mixture.components)  # tiles of 4 x 4 places, 8 of which are shown on average
+    16
+    """
+    mu, shown = world.seen(), world.render(world.seen())
+    tiles = 1
+    while len(mu) / (4 * tiles**2) >= images:
+        tiles *= 2
+    columns, rows = (mu // (world.extent / tiles)).long().T
+    groups = [shown[columns + tiles * rows == tile] for tile in (columns + tiles * rows).unique()]
+    components = [
+        gaussian_of_images(group, min(len(group) - 1, group[0].numel())) for group in groups if len(group) > 1
+    ]
+    points = [GaussianDenoiser(group[0], torch.zeros(())) for group in groups if len(group) == 1]
+    shares = sorted(map(len, groups), key=lambda count: count == 1)
+    return MixtureDenoiser(components + points, torch.tensor(shares, dtype=torch.float64))
 
 
 def one_variance(gaussian: GaussianDenoiser) -> GaussianDenoiser:
