@@ -64,6 +64,7 @@ _TOYS = (
     "denoising", "modular-rendering", "modularity", "parity", "parity-sequences", "relations", "rendering",
     "modular-rendering", "modularity", "parity", "parity-images", "parity-sequences", "relations", "rendering",
     "rule-denoisers", "rules", "wedge",
+    "rule-denoisers", "rules", "scores", "wedge",
 )  # fmt: skip
 _MODULES = {FIRST_FAMILY: "bumplab.runs.bump_family"} | dict.fromkeys(_TOYS, "bumplab.runs.toy_family")
 _FAMILIES: dict[str, Family] = {}

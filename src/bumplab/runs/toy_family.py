@@ -29,6 +29,7 @@ from bumplab.toys.relations import RelationSettings
 from bumplab.toys.rendering import RenderingSettings
 from bumplab.toys.rule_denoisers import RuleDenoiserSettings
 from bumplab.toys.rules import RuleSettings
+from bumplab.toys.scores import ScoreSettings
 from bumplab.toys.settings import ToySettings
 from bumplab.toys.states import ToyState
 from bumplab.toys.toy_checkpoints import load_or_init_toy, save_toy
@@ -50,6 +51,7 @@ TOYS: tuple[type[ToySettings], ...] = (
     RenderingSettings,
     RuleDenoiserSettings,
     RuleSettings,
+    ScoreSettings,
     WedgeSettings,
 )
 

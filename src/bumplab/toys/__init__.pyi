@@ -36,6 +36,7 @@ from .relations import FILLER_PLACES as FILLER_PLACES, RelationSettings as Relat
 from .rendering import DONUT as DONUT, PIXELS_PER_STEP as PIXELS_PER_STEP, RenderingSettings as RenderingSettings
 from .rule_denoisers import RuleDenoiserSettings as RuleDenoiserSettings
 from .rules import RuleSettings as RuleSettings, count_panels as count_panels, nearest_distance as nearest_distance
+from .scores import PROBE_SIGMAS as PROBE_SIGMAS, ScoreSettings as ScoreSettings
 from .settings import StackLoss as StackLoss, ToySettings as ToySettings, Weights as Weights
 from .states import ToyStack as ToyStack, ToyState as ToyState, init_toy as init_toy, take_toy_step as take_toy_step
 from .toy_checkpoints import load_or_init_toy as load_or_init_toy, save_toy as save_toy
