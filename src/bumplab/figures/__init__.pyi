@@ -11,6 +11,12 @@ from .clocks import (
     sample_shares as sample_shares,
     window_bars as window_bars,
 )
+from .denoisers import (
+    DENOISER_STYLES as DENOISER_STYLES,
+    denoiser_curves as denoiser_curves,
+    noise_axis as noise_axis,
+    place_map as place_map,
+)
 from .depth import depth_axis as depth_axis, halvings as halvings, specification_curve as specification_curve
 from .emergence import emergence_points as emergence_points, front_map as front_map, progress as progress
 from .image_grids import category_areas as category_areas, image_grid as image_grid
