@@ -19,14 +19,12 @@ from bumplab.common.errors import BumplabError
 from bumplab.diffusion.analytic import explained_variance, timestep_at
 from bumplab.diffusion.analytic_sets import LatticeDenoiser
 from bumplab.diffusion.analytic_spectra import fourier_variances, gaussian_of_world
-from bumplab.diffusion.linear import generated_variances
 from bumplab.diffusion.process import Diffusion
 from bumplab.toys.denoising_networks import (
     DenoisingNetwork,
     DenoisingUNetSettings,
     FilterSettings,
     ResidualSettings,
-    linear_weights,
     noise_range,
 )
 from bumplab.toys.mode_shells import BUMP_SHARE, bump_distances, shells_of, transfer_of
@@ -198,9 +196,7 @@ class DenoisingSettings(ToySettings):
         The book's sampler ends with what the network takes the image to be; this one ends a step before, where the
         theory of generated variances ends, and its steps are evenly spaced along log sigma.
         """
-        low, high = noise_range(self.diffusion)
-        between = timestep_at(self.diffusion, torch.from_numpy(np.geomspace(high, low, steps + 1)[1:-1]))
-        grid = [self.diffusion.timesteps - 1.0, *between.tolist(), 0.0]
+        grid = self.generator_timesteps(steps)
         parts = []
         for x, *told in zip(noise.split(_CHUNK), *[each.split(_CHUNK) for each in mu], strict=True):
             for t, s in zip(grid[:-1], grid[1:], strict=True):
@@ -210,6 +206,12 @@ class DenoisingSettings(ToySettings):
                 x, _ = self.diffusion.step(output, x, here, there, 0.0, clip=False)
             parts.append(x)
         return torch.cat(parts)
+
+    def generator_timesteps(self, steps: int = GENERATOR_STEPS) -> list[float]:
+        """Return the timesteps of :meth:`generate`, from the noisiest to the least noisy one, `steps` + 1."""
+        low, high = noise_range(self.diffusion)
+        between = timestep_at(self.diffusion, torch.from_numpy(np.geomspace(high, low, steps + 1)[1:-1]))
+        return [self.diffusion.timesteps - 1.0, *between.tolist(), 0.0]
 
     def measure(self, weights: Weights) -> dict[str, dict[str, float]]:
         """Return what one network generates and how it denoises.
@@ -229,9 +231,7 @@ class DenoisingSettings(ToySettings):
         images = self.generate(weights, noise, *mu).double().nan_to_num().clamp(-1e6, 1e6)
         waves = torch.fft.fft2(images[:, 0] - images.mean(0), norm="ortho").flatten(1)
         if isinstance(self.network, FilterSettings):
-            gains = self.network.gains(weights, size)
-            exact = linear_weights(gains, self.diffusion, self.network.timesteps(self.diffusion))
-            variances = generated_variances(exact, noise_range(self.diffusion))
+            variances = self.network.variances(weights, size, self.diffusion)
         else:
             variances = waves.abs().square().mean(0).numpy()
         covariance = (waves.mH @ waves / len(waves)).abs().square()

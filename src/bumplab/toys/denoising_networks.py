@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from bumplab.common.config import FrozenConfig, tagged_union
 from bumplab.diffusion.analytic import noise_level, timestep_at
-from bumplab.diffusion.linear import quadrature
+from bumplab.diffusion.linear import generated_variances, quadrature
 from bumplab.diffusion.process import Diffusion
 from bumplab.models.layers import sinusoidal_encoding
 from bumplab.models.perceptrons import init_perceptron
@@ -83,6 +83,18 @@ class FilterSettings(FrozenConfig):
         gain = torch.lerp(gains[above - 1], gains[above], share[:, None, None].to(gains.dtype))
         shift = torch.lerp(bias[above - 1], bias[above], share)
         return torch.fft.ifft2(torch.fft.fft2(x) * gain[:, None]).real + shift[:, None, None, None]
+
+    def variances(self, weights: Weights, size: int, diffusion: Diffusion) -> np.ndarray:
+        """Return the variance that filters generate along each wave, (N N,), exactly but for the quadrature.
+
+        Examples
+        --------
+        >>> filters = FilterSettings(kind="filter")
+        >>> filters.variances(filters.init_weights(2, 0.0, 0), 2, Diffusion(prediction_type="x0")).round(6).tolist()
+        [0.0001, 0.0001, 0.0001, 0.0001]
+        """
+        exact = linear_weights(self.gains(weights, size), diffusion, self.timesteps(diffusion))
+        return generated_variances(exact, noise_range(diffusion))
 
 
 class ResidualSettings(FrozenConfig):
