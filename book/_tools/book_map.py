@@ -26,6 +26,7 @@ CHAPTERS = {
     "8 Percolation": Place("08-percolation", "2 Training", (2, 3), (2, 2)),
     "11 Rendering": Place("11-rendering", "1 Worlds", (1, 3), (2, 1)),
     "12 Modules": Place("12-modules", "", (0, 3), (1, 4)),
+    "13 Learned first": Place("13-learned-first", "", (2, 2), (0, 5)),
     "9 Scoreboard": Place("09-scoreboard", "", (4, 2), (2, 4)),
 }
 HEIGHT, MARGIN = 34, 4

@@ -33,3 +33,20 @@ def test_rendering_refuses_what_leaves_no_question(name, value, sentence):
     with pytest.raises(BumplabError, match=sentence) as caught:
         validate(chapter_path("11-rendering"), {name: value})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("seeds", 0, "from 1 to 20, got 0"),
+        ("sigma", 0.1, "from 0.6 to 2, got 0.1"),
+        ("threshold", "half", "one of geometric, harmonic, arithmetic, got 'half'"),
+        ("steps", 10, "from 200 to"),
+        ("live_steps", 0, "from 20 to"),
+        ("live_rate", -1, "from 1e-05 to 0.1, got -1"),
+    ],
+)
+def test_what_is_learned_first_refuses_what_leaves_no_question(name, value, sentence):
+    with pytest.raises(BumplabError, match=sentence) as caught:
+        validate(chapter_path("13-learned-first"), {name: value})
+    assert "\n" not in str(caught.value)

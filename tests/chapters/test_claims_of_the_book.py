@@ -59,6 +59,10 @@ POSSIBLE = {
         0,
         np.inf,
     ),
+    r"waves\.(descent|unet|diagonal|faces|images|patchy)|ours\.waves\.(shuffled|told|smear)": (0, np.inf),
+    r"waves\.(alpha|mlp)|ours\.waves\.(adam|predicted|own-end)": (-np.inf, np.inf),
+    r"waves\.order": (-1, 1),
+    r"waves\.patch": (-np.inf, 1),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
