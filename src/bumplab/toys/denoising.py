@@ -81,9 +81,9 @@ class DenoisingSettings(ToySettings):
     order: Literal["cycle", "random"] = "random"
     world: BumpWorld = BumpWorld(size=16, periodic=True)
     data: Literal["bumps", "gaussian", "white"] = "bumps"
-    network: DenoisingNetwork = ResidualSettings()
+    network: DenoisingNetwork = ResidualSettings()  # pyright: ignore[reportInvalidTypeForm]
     conditional: bool = False
-    diffusion: Diffusion = Diffusion(prediction_type="x0")
+    diffusion: Diffusion = Diffusion().replace(prediction_type="x0")
     measurements: Annotated[int, Field(ge=1, le=1000)] = 40
 
     @model_validator(mode="after")
@@ -236,7 +236,7 @@ class DenoisingSettings(ToySettings):
             variances = waves.abs().square().mean(0).numpy()
         covariance = (waves.mH @ waves / len(waves)).abs().square()
         distances = bump_distances(images, world)
-        told = _told(images, *mu, world) if mu else {}
+        told = _told(images, mu[0], world) if mu else {}
         return {
             "log_variance": {
                 name: _rounded(np.log10(variances[rows].mean())) for name, rows in shells_of(size).items()

@@ -71,7 +71,7 @@ class FilterSettings(FrozenConfig):
 
     def timesteps(self, diffusion: Diffusion) -> torch.Tensor:
         """Return the timesteps of the noise levels, (levels,)."""
-        return _quadrature_timesteps(diffusion, self.levels)
+        return _quadrature_timesteps(diffusion, self.levels)  # pyright: ignore[reportArgumentType]  # frozen
 
     def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor, diffusion: Diffusion) -> torch.Tensor:
         """Return what one network says of noisy images x (n, 1, N, N) at timesteps t (n,), like x."""
@@ -173,7 +173,7 @@ class DenoisingUNetSettings(UNetSettings):
 
     def skeleton(self) -> UNet:
         """Return the network without weights; made before it is mapped over a stack, where none can be made."""
-        return _skeleton(self)
+        return _skeleton(self)  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
     def predict(
         self,
