@@ -49,4 +49,14 @@ def test_rendering_refuses_what_leaves_no_question(name, value, sentence):
 def test_what_is_learned_first_refuses_what_leaves_no_question(name, value, sentence):
     with pytest.raises(BumplabError, match=sentence) as caught:
         validate(chapter_path("13-learned-first"), {name: value})
+        ("sigma", 20, "from 0.7 to 2, got 20"),
+        ("starts", 10**9, "from 64 to 4,096"),
+        ("fractions", [0.5], "2 different numbers or more"),
+        ("fractions", [0.5, 1.5], "from 0.02 to 0.98"),
+        ("bumps", [1, 2.5], "whole numbers"),
+    ],
+)
+def test_mean_and_covariance_refuses_what_leaves_no_question(name, value, sentence):
+    with pytest.raises(BumplabError, match=sentence) as caught:
+        validate(chapter_path("14-mean-and-covariance"), {name: value})
     assert "\n" not in str(caught.value)

@@ -63,6 +63,13 @@ POSSIBLE = {
     r"waves\.(alpha|mlp)|ours\.waves\.(adam|predicted|own-end)": (-np.inf, np.inf),
     r"waves\.order": (-1, 1),
     r"waves\.patch": (-np.inf, 1),
+    # shares explained, which may be below 0, and shares of bumps
+    r"gauss\.(rotation|score|range)|ours\.gauss\.(score|guess)": (-np.inf, 1),
+    r"gauss\.skip|ours\.gauss\.(mean|noise)": (0, 1),
+    r"gauss\.pushes|ours\.gauss\.(late|latest|told|blind|by-mean)": (-1, 1),
+    r"gauss\.dial\..*": (-np.inf, 1.05),
+    r"gauss\.(outline.*|first|mixture|fid|images|lpips|solvers|stable)": (-np.inf, np.inf),
+    r"ours\.gauss\.(nearer|far|new\..*)": (-np.inf, np.inf),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
