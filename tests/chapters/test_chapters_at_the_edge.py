@@ -60,3 +60,14 @@ def test_mean_and_covariance_refuses_what_leaves_no_question(name, value, senten
     with pytest.raises(BumplabError, match=sentence) as caught:
         validate(chapter_path("14-mean-and-covariance"), {name: value})
     assert "\n" not in str(caught.value)
+        ("live_group", 4, "Groups of 4 do not divide 18 bits: choose 2, 3, 6, 9, 18, or 0 for no rule."),
+        ("live_train", 5000, "Of 4,096 valid strings at most 4,096 can be learned, got num_train 5000."),
+        ("seeds", 0, "from 3 to 50, got 0"),
+        ("rule_level", 1.0, "above 0 and below 1, got 1"),
+        ("lasting", 0, "from 1 to 10, got 0"),
+    ],
+)
+def test_two_clocks_refuse_what_leaves_no_question(name, value, sentence):
+    with pytest.raises(BumplabError) as caught:
+        validate(chapter_path("15-two-clocks"), {name: value})
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)

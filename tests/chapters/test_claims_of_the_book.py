@@ -41,6 +41,7 @@ POSSIBLE = {
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
     r"modules\.usual|ours\.modular-function": (0, 1),
+    r"clocks\.(complexity|window|late|capacity)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
@@ -72,9 +73,11 @@ POSSIBLE = {
     r"ours\.gauss\.(nearer|far|new\..*)": (-np.inf, np.inf),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
+    r"clocks\.any-rule": (1, np.inf),
+    r"clocks\.(proportional|transformer|other-rules|landscape|crashes)": (0, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
     r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
-    r"render\.scaling\..*": (-np.inf, np.inf),
+    r"render\.scaling\..*|clocks\.peaks": (-np.inf, np.inf),
     r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
 }
 #: Claims about a layer of a network.
