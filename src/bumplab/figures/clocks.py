@@ -100,7 +100,8 @@ def clock_curves(
         axis.plot(steps, copy, color=COPY_COLOUR, lw=1.1, alpha=0.8, label=names[1])
     for level, colour in ((0.9, RULE_COLOUR), (0.1, COPY_COLOUR)):
         axis.axhline(level, color=colour, lw=0.8, ls=":")
-    axis.set(xscale="log", ylim=(-0.12, 1.03), xlim=(steps[0], steps[-1]))
+    lowest = min(float(np.min(copy)) for copy in excess)
+    axis.set(xscale="log", ylim=(min(lowest, 0) - 0.03, 1.03), xlim=(steps[0], steps[-1]))
     if legend:
         axis.legend(loc="upper left", fontsize=8)
     return axis
