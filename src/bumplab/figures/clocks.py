@@ -33,8 +33,8 @@ def onset_points(
     axis : matplotlib.axes.Axes
         Its axes should be logarithmic before or after.
     x : sequence of float, (k,), above 0
-    times : sequence of k sequences of CensoredTime
-        One for each seed.
+    times : sequence of k sequences of times
+        One :class:`~bumplab.analysis.clocks.CensoredTime` for each seed.
     colour, label : str
     shift : float
         Moves everything to the right by so many percent of x, so that two series stand side by side.
@@ -247,8 +247,9 @@ def window_bars(axis: Axes, rows: Sequence[float], rule: Sequence[CensoredTime],
     axis : matplotlib.axes.Axes
     rows : sequence of float, (n,)
         Where the bars stand.
-    rule, copy : sequence of CensoredTime, (n,)
-        A triangle to the right stands for what was not reached; two of them without a bar where neither was.
+    rule, copy : sequence of times, (n,)
+        Each a :class:`~bumplab.analysis.clocks.CensoredTime`. A triangle to the right stands for what was not reached;
+        two of them without a bar where neither was.
 
     Examples
     --------

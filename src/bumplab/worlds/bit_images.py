@@ -1,8 +1,8 @@
 """Strings of bits as images: a square grid of cells, each with a bump or none.
 
-An image is a linear function of its bits, so that all that is exact about noisy bits (:mod:`.parity`, and the posterior
-means of :mod:`bumplab.diffusion.bit_posteriors`) is exact about noisy images: the pixels of a cell enter through one
-number, their product with the bump.
+An image is a linear function of its bits, so that all that is exact about noisy bits (:mod:`bumplab.worlds.parity`, and
+the posterior means of :mod:`bumplab.diffusion.bit_posteriors`) is exact about noisy images: the pixels of a cell enter
+through one number, their product with the bump.
 """
 
 from __future__ import annotations
