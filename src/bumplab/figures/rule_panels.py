@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from bumplab.common.errors import BumplabError
 from bumplab.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
@@ -15,13 +16,13 @@ _SHAPES, _COLOURS = ("o", "s", "^", "D", "*"), (BLUE, GREEN, ORANGE, PURPLE, SKY
 _LEAST, _STEP = 12.0, 30.0
 
 
-def objects(axis: Axes, x: Sequence[float], y: Sequence[float], values: np.ndarray, scale: float = 1.0) -> None:
+def objects(axis: Axes, x: ArrayLike, y: ArrayLike, values: np.ndarray, scale: float = 1.0) -> None:
     """Draw objects by their shape, size and colour.
 
     Parameters
     ----------
     axis : matplotlib.axes.Axes
-    x, y : sequence of float, (n,)
+    x, y : array_like, (n,)
     values : array of int, (n, 3)
         Shape, size and colour, 0 to 4 each: circle, square, triangle, diamond, star.
     scale : float
@@ -35,9 +36,10 @@ def objects(axis: Axes, x: Sequence[float], y: Sequence[float], values: np.ndarr
     >>> len(axis.collections)
     2
     """
-    for place_x, place_y, (shape, size, colour) in zip(x, y, np.asarray(values).tolist(), strict=True):
+    places = np.column_stack([x, y]).tolist()
+    for place, (shape, size, colour) in zip(places, np.asarray(values).tolist(), strict=True):
         look = {"marker": _SHAPES[shape], "color": _COLOURS[colour], "linewidths": 0}
-        axis.scatter([place_x], [place_y], s=scale * (_LEAST + _STEP * size), **look)
+        axis.scatter(*place, s=scale * (_LEAST + _STEP * size), **look)
 
 
 def rule_sample(axis: Axes, panels: np.ndarray, title: str = "") -> Axes:
