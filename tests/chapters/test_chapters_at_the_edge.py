@@ -71,3 +71,17 @@ def test_two_clocks_refuse_what_leaves_no_question(name, value, sentence):
     with pytest.raises(BumplabError) as caught:
         validate(chapter_path("15-two-clocks"), {name: value})
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
+        ("held_out", ["size product"], "such as 'size sum', got 'size product'"),
+        ("held_out", ["weight sum"], "such as 'size sum', got 'weight sum'"),
+        ("held_out", [], "a list of 1 to 10 values"),
+        ("num_train", [10, 100_001], "whole numbers or more from 1 to 100,000, got"),
+        ("num_train", [100], "a list of 2 different"),
+        ("num_train", [100, 10], "ascending"),
+        ("seeds", 0, "from 1 to 20, got 0"),
+        ("live_steps", 0, "from 10 to 10,000, got 0"),
+    ],
+)
+def test_abstract_rules_refuses_what_leaves_no_question(name, value, sentence):
+    with pytest.raises(BumplabError, match=sentence) as caught:
+        validate(chapter_path("16-abstract-rules"), {name: value})
+    assert "\n" not in str(caught.value)

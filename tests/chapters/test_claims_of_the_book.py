@@ -42,9 +42,11 @@ POSSIBLE = {
     r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
     r"modules\.usual|ours\.modular-function": (0, 1),
     r"clocks\.(complexity|window|late|capacity)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
+    r"rules\.(few|many|held-out|ceiling|denoiser)|ours\.(under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
+    r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules)": (-1, 1),
     r"fig2\.together|ours\.(parameterisation|sampler|scattered|geometry|encoding|within)": (-1, 1),
     # shares of variance, and the score F
     r"fig6e\.percolation|fig3\.factorization|ours\.given": (-np.inf, 1),
@@ -78,6 +80,8 @@ POSSIBLE = {
     # steps, exponents, the score H and what is compared of it, openings, percent
     r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
     r"render\.scaling\..*|clocks\.peaks": (-np.inf, np.inf),
+    r"render\.scaling\..*": (-np.inf, np.inf),
+    r"ours\.loss-gap": (-np.inf, np.inf),
     r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
 }
 #: Claims about a layer of a network.
