@@ -7,7 +7,7 @@ from bumplab.common.errors import BumplabError
 from bumplab.diffusion.bit_posteriors import bit_evidence, memorised_mean
 from bumplab.diffusion.process import Diffusion
 from bumplab.runs.store import load_or_train
-from bumplab.toys.relations import RelationSettings
+from bumplab.toys.relations import FILLER_PLACES, RelationSettings, put_filler
 from bumplab.toys.states import init_toy
 from bumplab.toys.trainer import toy_stacks, train_toy, train_toys
 from bumplab.worlds.prompts import all_prompts, parse_prompt, prompts_with_same_words
@@ -116,3 +116,20 @@ def test_the_store_keeps_it(tmp_path, monkeypatch):
 def test_what_cannot_be_is_refused(changes, sentence):
     with pytest.raises(BumplabError, match=sentence):
         RelationSettings(**changes)
+
+
+def test_a_filler_at_the_end_moves_no_word_and_one_in_the_middle_moves_two():
+    prompt = all_prompts()[0]
+    plain = SMALL.encode([str(prompt)])[0]
+    middle, end = (SMALL.encode([put_filler(prompt, place)])[0] for place in FILLER_PLACES.values())
+    assert torch.equal(end[:5], plain)
+    assert torch.equal(middle[:3], plain[:3]) and not torch.allclose(middle[4:], plain[3:])
+
+
+def test_where_red_is_always_first_training_and_measures_know_no_other_prompt():
+    settings = SMALL.replace(world={"subject": "red"})
+    prompts, _ = settings.training_scenes()
+    assert {each.colour for each in prompts} == {"red"}
+    images, codes = settings.samples()
+    torch.testing.assert_close(codes, settings.encode([str(each) for each in prompts]))
+    assert settings.measure(settings.init_weights())["samples"]["objects"] < 0.05

@@ -1,6 +1,7 @@
 """Scenes against a list of all, the ceilings of a bag of words, and prompts that nobody understands."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,3 +149,26 @@ def test_there_are_as_many_prompts_as_words_allow():
 def test_tokens_give_back_the_text():
     text = "the red disc is left of a blue ring"
     assert " ".join(VOCABULARY[token] for token in tokenize(text)) == text and len(set(VOCABULARY)) == len(VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("relation", "directions"),
+    [
+        ("left", {"left", "upper-left", "lower-left"}),
+        ("above", {"above", "upper-left", "upper-right"}),
+        ("lower-right", {"lower-right"}),
+    ],
+)
+def test_the_loose_score_asks_for_the_direction_that_is_named_and_no_other(relation, directions):
+    world = RelationWorld(size=3)
+    scenes = {other: world.images(replace(PROMPT, relation=other)) for other in RELATIONS}
+    prompt = replace(PROMPT, relation=relation)
+    scores = {other: world.score(images, [prompt] * len(images))["loose"] for other, images in scenes.items()}
+    assert {other for other, score in scores.items() if score.all()} == directions
+    assert {other for other, score in scores.items() if score.any()} == directions
+
+
+def test_where_red_is_always_first_two_scenes_share_their_words():
+    world = RelationWorld(size=3, subject="red")
+    assert len(world.prompts()) == 48
+    assert all(len(world.prompts_with_same_words(each)) == 2 for each in world.prompts())
