@@ -84,4 +84,15 @@ def test_two_clocks_refuse_what_leaves_no_question(name, value, sentence):
 def test_abstract_rules_refuses_what_leaves_no_question(name, value, sentence):
     with pytest.raises(BumplabError, match=sentence) as caught:
         validate(chapter_path("16-abstract-rules"), {name: value})
+        ("prompt", "red disc beside blue ring", "A relation is one of left, right, above, .* got 'beside'"),
+        ("prompt", "red square left of blue ring", "A shape is one of disc, ring, cross, got 'square'"),
+        ("prompt", "red disc left of red ring", "differ in colour and in shape"),
+        ("cells", 1, "from 2 to 8, got 1"),
+        ("seeds", 0, "from 2 to 20, got 0"),
+        ("live_steps", 0, "from 100 to 100,?000, got 0"),
+    ],
+)
+def test_relations_refuses_what_leaves_no_question(name, value, sentence):
+    with pytest.raises(BumplabError, match=sentence) as caught:
+        validate(chapter_path("17-relations"), {name: value})
     assert "\n" not in str(caught.value)

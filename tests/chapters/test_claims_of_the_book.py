@@ -43,6 +43,7 @@ POSSIBLE = {
     r"modules\.usual|ours\.modular-function": (0, 1),
     r"clocks\.(complexity|window|late|capacity)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
     r"rules\.(few|many|held-out|ceiling|denoiser)|ours\.(under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
+    r"relations\.(learned|bag\.binding|bag\.all|head|causal)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
@@ -73,6 +74,8 @@ POSSIBLE = {
     r"gauss\.dial\..*": (-np.inf, 1.05),
     r"gauss\.(outline.*|first|mixture|fid|images|lpips|solvers|stable)": (-np.inf, np.inf),
     r"ours\.gauss\.(nearer|far|new\..*)": (-np.inf, np.inf),
+    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|sturdy)": (-1, 1),
+    r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
     r"clocks\.any-rule": (1, np.inf),
@@ -82,6 +85,7 @@ POSSIBLE = {
     r"render\.scaling\..*|clocks\.peaks": (-np.inf, np.inf),
     r"render\.scaling\..*": (-np.inf, np.inf),
     r"ours\.loss-gap": (-np.inf, np.inf),
+    r"render\.scaling\..*|relations\.gain": (-np.inf, np.inf),
     r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
 }
 #: Claims about a layer of a network.
