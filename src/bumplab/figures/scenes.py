@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def _spread(heights: Mapping[str, float], gap: float) -> dict[str, float]:
     return {name: place + lift for name, place in places.items()}
 
 
-def place_maps(axes: Sequence[Axes], maps: Mapping[str, np.ndarray], top: float, cmap: str = "viridis") -> Any:
+def place_maps(axes: Iterable[Axes], maps: Mapping[str, np.ndarray], top: float, cmap: str = "viridis") -> Any:
     """Draw maps over the cells of an image beside each other on one scale from 0 to `top`; return the last drawing.
 
     Examples
