@@ -26,7 +26,11 @@ CHAPTERS = {
     "8 Percolation": Place("08-percolation", "2 Training", (2, 3), (2, 2)),
     "11 Rendering": Place("11-rendering", "1 Worlds", (1, 3), (2, 1)),
     "12 Modules": Place("12-modules", "", (0, 3), (1, 4)),
-    "13 Learned first": Place("13-learned-first", "", (2, 2), (0, 5)),
+    "13 Learned first": Place("13-learned-first", "", (0, 4), (0, 5)),
+    "14 Covariance": Place("14-mean-and-covariance", "13 Learned first", (1, 4), (0, 6)),
+    "15 Two clocks": Place("15-two-clocks", "", (2, 4), (1, 5)),
+    "16 Abstract rules": Place("16-abstract-rules", "15 Two clocks", (3, 4), (1, 6)),
+    "17 Relations": Place("17-relations", "", (4, 4), (2, 5)),
     "9 Scoreboard": Place("09-scoreboard", "", (4, 2), (2, 4)),
 }
 HEIGHT, MARGIN = 34, 4

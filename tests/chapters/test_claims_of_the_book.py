@@ -41,13 +41,9 @@ POSSIBLE = {
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
     r"modules\.usual|ours\.modular-function": (0, 1),
-    r"clocks\.(complexity|window|late|capacity)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
-    r"rules\.(few|many|held-out|ceiling|denoiser)|ours\.(under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
-    r"relations\.(learned|bag\.binding|bag\.all|head|causal)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
-    r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules)": (-1, 1),
     r"fig2\.together|ours\.(parameterisation|sampler|scattered|geometry|encoding|within)": (-1, 1),
     # shares of variance, and the score F
     r"fig6e\.percolation|fig3\.factorization|ours\.given": (-np.inf, 1),
@@ -63,6 +59,12 @@ POSSIBLE = {
         0,
         np.inf,
     ),
+    r"render\.rising": (1, np.inf),
+    r"ours\.render\.span": (-1, np.inf),
+    # steps, exponents, the score H and what is compared of it, openings, percent
+    r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
+    r"render\.scaling\..*": (-np.inf, np.inf),
+    r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
     r"waves\.(descent|unet|diagonal|faces|images|patchy)|ours\.waves\.(shuffled|told|smear)": (0, np.inf),
     r"waves\.(alpha|mlp)|ours\.waves\.(adam|predicted|own-end)": (-np.inf, np.inf),
     r"waves\.order": (-1, 1),
@@ -74,19 +76,20 @@ POSSIBLE = {
     r"gauss\.dial\..*": (-np.inf, 1.05),
     r"gauss\.(outline.*|first|mixture|fid|images|lpips|solvers|stable)": (-np.inf, np.inf),
     r"ours\.gauss\.(nearer|far|new\..*)": (-np.inf, np.inf),
-    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|sturdy)": (-1, 1),
-    r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
-    r"render\.rising": (1, np.inf),
-    r"ours\.render\.span": (-1, np.inf),
+    r"clocks\.(complexity|window|late|capacity)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
     r"clocks\.any-rule": (1, np.inf),
     r"clocks\.(proportional|transformer|other-rules|landscape|crashes)": (0, np.inf),
-    # steps, exponents, the score H and what is compared of it, openings, percent
-    r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
-    r"render\.scaling\..*|clocks\.peaks": (-np.inf, np.inf),
-    r"render\.scaling\..*": (-np.inf, np.inf),
+    r"clocks\.peaks": (-np.inf, np.inf),
+    r"rules\.(few|many|held-out|ceiling|denoiser)|ours\.(under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (
+        0,
+        1,
+    ),
+    r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules)": (-1, 1),
     r"ours\.loss-gap": (-np.inf, np.inf),
-    r"render\.scaling\..*|relations\.gain": (-np.inf, np.inf),
-    r"ours\.(opening|seam|hyper-lost|reading|turn|alone|shells|narrow)": (-np.inf, np.inf),
+    r"relations\.(learned|bag\.binding|bag\.all|head|causal)": (0, 1),
+    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|sturdy)": (-1, 1),
+    r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
+    r"relations\.gain": (-np.inf, np.inf),
 }
 #: Claims about a layer of a network.
 GEOMETRY = (
