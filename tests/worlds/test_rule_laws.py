@@ -7,6 +7,7 @@ from bumplab.common.errors import BumplabError
 from bumplab.worlds.rule_laws import (
     complete_by_law,
     draw_by_law,
+    memory_survival,
     next_panel_law,
     panel_log_likelihood,
     rule_posterior,
@@ -124,3 +125,25 @@ def test_a_last_panel_is_completed_as_far_as_rules_are_known_and_ties_by_lot():
     other = {tuple(each) for name in ("constant", "+1", "-1") for each in relation_triples()[name].tolist()}
     may_end = [sum((a, b, c) not in other for c in range(5)) for a, b in panels[:, 2, :2, 1].tolist()]
     assert silent.mean() == pytest.approx(np.mean(1 / np.array(may_end)), abs=0.07)  # 4 standard errors
+
+
+def test_a_memory_said_separately_is_left_as_often_as_a_brute_draw_leaves_it():
+    training = np.concatenate([draw_panels(rule, 8, seed=1) for rule in ("shape +1", "size -1", "colour +1")])
+    cells, rng, n = training.reshape(len(training), 9, 3), np.random.default_rng(0), 4000
+    inside = np.zeros(9)
+    for _ in range(n):
+        members = cells
+        for k in range(9):
+            said = [rng.choice(members[:, k, a]) for a in range(3)]  # each attribute by itself
+            members = members[(members[:, k] == said).all(1)]
+            if not len(members):
+                break
+            inside[k] += 1
+    survival = memory_survival(training)
+    np.testing.assert_allclose(inside / n, survival, atol=4 * np.sqrt(0.25 / n))
+    assert (np.diff(survival) <= 1e-12).all()
+    assert 0 < survival[-1] < 1
+
+
+def test_one_sample_is_remembered_for_sure():
+    np.testing.assert_allclose(memory_survival(draw_panels("size sum", 1)), 1)

@@ -56,6 +56,7 @@ from .panels import (
 )
 from .rule_panels import (
     completion_matrix as completion_matrix,
+    exact_bars as exact_bars,
     novelty_bars as novelty_bars,
     objects as objects,
     rule_sample as rule_sample,

@@ -70,7 +70,7 @@ def rule_sample(axis: Axes, panels: np.ndarray, title: str = "") -> Axes:
 
 
 def said_cells(axis: Axes, cells: np.ndarray, possible: np.ndarray, columns: int = 8, title: str = "") -> Axes:
-    """Draw one cell as it was said many times, red crosses through what cannot be.
+    """Draw one cell as it was said many times, red crosses under what cannot be.
 
     Parameters
     ----------
@@ -98,10 +98,11 @@ def said_cells(axis: Axes, cells: np.ndarray, possible: np.ndarray, columns: int
     y, x = np.divmod(np.arange(len(cells)), columns)
     objects(axis, x, -y, cells, scale=0.6)
     wrong = ~np.asarray(possible)
-    axis.plot(x[wrong], -y[wrong], "x", color=VERMILION, ms=13, mew=1.8)
+    axis.plot(x[wrong], -y[wrong], "x", color=VERMILION, ms=14, mew=1.5, zorder=0.5)  # under the objects
     axis.set(xlim=(-0.7, columns - 0.3), ylim=(-y.max() - 0.7, 0.7), xticks=[], yticks=[], aspect="equal")
     axis.set_title(title, fontsize=10)
     axis.grid(False)
+    axis.spines[:].set_visible(False)
     return axis
 
 
@@ -171,4 +172,41 @@ def completion_matrix(
     axis.set_yticks(range(len(rules)), [rules[k] for k in order], fontsize=9)
     axis.set_xticks(range(len(who)), who, fontsize=9, rotation=35, ha="right")
     axis.grid(False)
+    return axis
+
+
+def exact_bars(
+    axis: Axes, who: Sequence[str], values: Sequence[np.ndarray], levels: Sequence[float], colours: Sequence[str]
+) -> Axes:
+    """Draw a bar for each kind of network, its seeds as dots, and across it what the exact law has.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    who : sequence of str
+        Under each bar.
+    values : sequence of array, (seeds,)
+        Of each kind; the bar is their mean.
+    levels : sequence of float
+        Of the exact law.
+    colours : sequence of str
+        Of the bars; what is left over is ignored.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axis = exact_bars(Figure().subplots(), ["joint"], [np.array([0.8, 0.9])], [1.0], [BLUE])
+    >>> round(axis.patches[0].get_height(), 2)
+    0.85
+    """
+    spots = np.arange(len(who))
+    means = [float(np.mean(each)) for each in values]
+    axis.bar(spots, means, color=list(colours)[: len(who)], width=0.62)
+    for spot, each in zip(spots, values, strict=True):
+        label = "networks" if spot == 0 else None
+        axis.plot([spot] * len(each), each, "o", color=BLACK, mfc="white", ms=4, label=label)
+    axis.hlines(levels, spots - 0.42, spots + 0.42, color=BLACK, lw=2.5, label="exact")
+    axis.set_xticks(spots, who)
+    axis.set_ylim(0, 1.08)
+    axis.grid(axis="x", visible=False)
     return axis

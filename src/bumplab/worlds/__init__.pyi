@@ -48,6 +48,7 @@ from .rule_laws import (
     Saying as Saying,
     complete_by_law as complete_by_law,
     draw_by_law as draw_by_law,
+    memory_survival as memory_survival,
     next_panel_law as next_panel_law,
     panel_log_likelihood as panel_log_likelihood,
     rule_posterior as rule_posterior,

@@ -221,3 +221,34 @@ def complete_by_law(
     completed = panels.copy()
     completed[:, given // PANELS, given % PANELS] = np.stack(np.unravel_index(likeliest, law.shape[1:]), 1)
     return completed
+
+
+def memory_survival(panels: np.ndarray) -> np.ndarray:
+    """Return how likely a learner by heart whose heads are separate has said nothing new after each panel, (9,).
+
+    Its law is that of the training samples, each as likely; so where it ends is the share of copies that it draws. Said
+    jointly, it would be 1.
+
+    Parameters
+    ----------
+    panels : array of int, (n, 3 rows, 3 panels, 3 attributes)
+        What it was trained on.
+
+    Examples
+    --------
+    >>> pair = np.stack([np.zeros((3, 3, 3), int), np.ones((3, 3, 3), int)])
+    >>> memory_survival(pair)[[0, 8]].tolist()  # of eight first panels two are no mixture; the rest is then certain
+    [0.25, 0.25]
+    """
+    cells = panels.reshape(len(panels), ROWS * PANELS, len(ATTRIBUTES))
+    prefixes, shares = [(1.0, cells)], []
+    for k in range(ROWS * PANELS):
+        longer = []
+        for chance, members in prefixes:
+            said, place = np.unique(members[:, k], axis=0, return_inverse=True)
+            values = (np.bincount(members[:, k, a], minlength=VALUES)[said[:, a]] for a in range(len(ATTRIBUTES)))
+            chances = chance * np.prod(list(values), 0) / len(members) ** len(ATTRIBUTES)
+            longer += [(chances[j], members[place.ravel() == j]) for j in range(len(said))]
+        prefixes = longer
+        shares.append(sum(chance for chance, _ in prefixes))
+    return np.array(shares)
