@@ -41,6 +41,8 @@ POSSIBLE = {
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
     r"modules\.usual|ours\.modular-function": (0, 1),
+    r"rules\.(few|many|ceiling|denoiser)": (0, 1),
+    r"ours\.(held-out|under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
