@@ -80,3 +80,16 @@ def test_scores_of_objects_that_are_put_apart_are_those_of_a_draw(relation):
     score = WORLD.score(WORLD.render(prompt, drawn), [prompt] * len(drawn))
     exact = apart_scores(WORLD)[relation]
     assert {name: float(score[name].float().mean()) for name in exact} == pytest.approx(exact, abs=0.015)
+
+
+@pytest.mark.parametrize("relation", ["left", "lower-right"])
+def test_whoever_hears_no_order_puts_objects_apart_by_the_law_of_both_readings(relation):
+    prompt = Prompt("red", "disc", relation, "blue", "ring")
+    places, generator = WORLD.places(relation), torch.Generator().manual_seed(0)
+    either = torch.cat([places, places[:, [2, 3, 0, 1]]])
+    first, other = (either[torch.randint(len(either), (20_000,), generator=generator)] for _ in range(2))
+    drawn = torch.cat([first[:, :2], other[:, 2:]], 1)
+    drawn = drawn[(drawn[:, :2] != drawn[:, 2:]).any(1)]
+    score = WORLD.score(WORLD.render(prompt, drawn), [prompt] * len(drawn))
+    exact = apart_scores(WORLD, "words")[relation]
+    assert {name: float(score[name].float().mean()) for name in exact} == pytest.approx(exact, abs=0.015)

@@ -136,14 +136,17 @@ def prompt_scores(world: RelationWorld, knowledge: str) -> dict[str, float]:
     return {name: round(total, 9) for name, total in totals.items()}
 
 
-def apart_scores(world: RelationWorld) -> dict[str, dict[str, float]]:
+def apart_scores(world: RelationWorld, knowledge: str = "prompt") -> dict[str, dict[str, float]]:
     """Return what whole scenes score, exactly, whose objects are put each by itself.
 
-    Each goes where the prompt allows it, as often as in the world, but neither knows where the other one is.
+    Each goes where what is known of the prompt allows it, as often as in the world, but neither knows where the other
+    one is.
 
     Parameters
     ----------
     world : RelationWorld
+    knowledge : str
+        One of :data:`KNOWLEDGE`, such as the whole ``"prompt"``, or its ``"words"`` without their order.
 
     Returns
     -------
@@ -155,17 +158,24 @@ def apart_scores(world: RelationWorld) -> dict[str, dict[str, float]]:
     >>> scores = apart_scores(RelationWorld(size=3))
     >>> {name: round(share, 2) for name, share in scores["left"].items()}
     {'relation': 0.31, 'loose': 0.92}
+    >>> apart_scores(RelationWorld(size=3), "words")["left"]["relation"]
+    0.125
     """
-    cells = torch.cartesian_prod(torch.arange(world.size), torch.arange(world.size))
+    same, cells = KNOWLEDGE[knowledge], torch.cartesian_prod(torch.arange(world.size), torch.arange(world.size))
     between = (cells[:, None] - cells[None]).sign()
-    scores = {}
-    for name, signs in RELATIONS.items():
-        pairs = world.places(name) @ torch.tensor([[world.size, 0], [1, 0], [0, world.size], [0, 1]])
-        first, other = (torch.bincount(column, minlength=len(cells)).double() for column in pairs.T)
-        law = torch.outer(first, other).fill_diagonal_(0)
-        right = between == torch.tensor(signs)
-        loose = right | (torch.tensor(signs) == 0)
-        scores[name] = {
-            kind: float(law[holds.all(2)].sum() / law.sum()) for kind, holds in (("relation", right), ("loose", loose))
-        }
+    scores: dict[str, dict[str, float]] = {}
+    for name, prompt in {each.relation: each for each in world.prompts() if each.colour == COLOURS[0]}.items():
+        laws = torch.zeros(2, len(cells), dtype=torch.float64)
+        for each in world.prompts():
+            if same(each) == same(prompt):
+                pairs = world.places(each.relation) @ torch.tensor([[world.size, 0], [1, 0], [0, world.size], [0, 1]])
+                red = COLOURS.index(each.colour)
+                for law, column in zip(laws, (pairs[:, red], pairs[:, 1 - red]), strict=True):
+                    law += torch.bincount(column, minlength=len(cells)) / len(pairs)
+        joint = torch.outer(*laws).fill_diagonal_(0)
+        signs = torch.tensor(RELATIONS[name])
+        right = between == signs
+        loose = right | (signs == 0)
+        for kind, holds in (("relation", right), ("loose", loose)):
+            scores.setdefault(name, {})[kind] = float(joint[holds.all(2)].sum() / joint.sum())
     return scores
