@@ -61,6 +61,8 @@ POSSIBLE = {
         0,
         np.inf,
     ),
+    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|product|sturdy)": (-1, 1),
+    r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
