@@ -41,8 +41,6 @@ POSSIBLE = {
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
     r"modules\.usual|ours\.modular-function": (0, 1),
-    r"rules\.(few|many|ceiling|denoiser)": (0, 1),
-    r"ours\.(held-out|under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
@@ -61,8 +59,6 @@ POSSIBLE = {
         0,
         np.inf,
     ),
-    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|product|sturdy)": (-1, 1),
-    r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
@@ -84,14 +80,12 @@ POSSIBLE = {
     r"clocks\.any-rule": (1, np.inf),
     r"clocks\.(proportional|transformer|other-rules|landscape|crashes)": (0, np.inf),
     r"clocks\.peaks": (-np.inf, np.inf),
-    r"rules\.(few|many|held-out|ceiling|denoiser)|ours\.(under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (
-        0,
-        1,
-    ),
+    r"rules\.(few|many|ceiling|denoiser)": (0, 1),
+    r"ours\.(held-out|under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
     r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules)": (-1, 1),
     r"ours\.loss-gap": (-np.inf, np.inf),
     r"relations\.(learned|bag\.binding|bag\.all|head|causal)": (0, 1),
-    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|sturdy)": (-1, 1),
+    r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|product|sturdy)": (-1, 1),
     r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
     r"relations\.gain": (-np.inf, np.inf),
 }
