@@ -57,6 +57,15 @@ def test_the_verdict_follows_from_the_numbers(values, request_, verdict):
     assert claim(values, **request_).verdict == verdict
 
 
+@pytest.mark.parametrize("value, verdict", [(0.5, "holds"), (0.49, "fails")])
+def test_one_value_in_which_nothing_is_random_decides(value, verdict):
+    theory = claim([value], at_least=0.5, random=False).headline
+    assert (theory.verdict, theory.low, theory.high, theory.seeds) == (verdict, value, value, 1)
+    assert theory.words() == f"{value} (nothing is random)" and not theory.ends()
+    with pytest.raises(BumplabError, match="one value, got"):
+        claim([value] * 3, at_least=0.5, random=False)
+
+
 def test_there_are_four_verdicts_and_three_kinds_of_claims():
     assert VERDICTS == ("holds", "undecided", "fails", "confounded") and KINDS == ("paper", "own", "mathematics")
 

@@ -63,6 +63,7 @@ from .findings import CLAIM_NAME as CLAIM_NAME, FINDINGS as FINDINGS, SUCCESSORS
 from .kernel import ChapterKernel as ChapterKernel
 from .measurements import (
     FEWEST_SEEDS as FEWEST_SEEDS,
+    NO_CHANCE as NO_CHANCE,
     VERDICTS as VERDICTS,
     Measurement as Measurement,
     join_words as join_words,

@@ -168,6 +168,7 @@ def check_claim(
     tolerance: float = 0.0,
     confounded: str = "",
     note: str = "",
+    random: bool = True,
 ) -> Claim:
     """Compare measured values, one per seed, with what a claim asks for, on each network.
 
@@ -202,6 +203,8 @@ def check_claim(
         is stable in its printed digits.
     confounded : str
         Why a value in the range does not speak for the claim, in a sentence; "holds" becomes "confounded".
+    random : bool
+        False for one value in which nothing is random, such as a number of a theory: it has no interval, and decides.
 
     Raises
     ------
@@ -237,7 +240,7 @@ def check_claim(
                 raise BumplabError(f"name {', '.join(filter(None, [label, depth]))} once, got it twice.")
             measurements[label, depth] = measure(
                 label, depth, numbers, request, limits, yes_no, digits, tolerance, bool(confounded),
-                where if isinstance(where, str) else remarks.get(label, ""),
+                where if isinstance(where, str) else remarks.get(label, ""), random,
             )  # fmt: skip
     except BumplabError as error:
         raise BumplabError(f"Claim {name}: {error}") from None

@@ -18,6 +18,8 @@ from bumplab.common.statistics import t_interval, wilson_interval
 VERDICTS = ("holds", "undecided", "fails", "confounded")
 #: Fewer seeds than this decide nothing.
 FEWEST_SEEDS = 3
+#: What stands for an interval where nothing is random: one value, which decides by itself.
+NO_CHANCE = "none, as nothing is random"
 
 
 def join_words(words: Sequence[str], last: str = "and") -> str:
@@ -50,7 +52,8 @@ class Measurement:
     seeds : int
         How many values there are.
     interval : str
-        How `low` and `high` came about: ``"Student"``, perhaps cut at what is possible, or ``"Wilson"``; or empty.
+        How `low` and `high` came about: ``"Student"``, perhaps cut at what is possible, or ``"Wilson"``; or empty; or
+        that nothing is random, and both are the value.
     verdict : {"holds", "undecided", "fails", "confounded"}
         ``"holds"`` if the whole interval is in the range that we ask for, ``"fails"`` if all of it is outside,
         ``"confounded"`` if it is inside and something else explains that; else ``"undecided"``: the interval reaches
@@ -98,12 +101,14 @@ class Measurement:
         """Return the value with its interval and the number of seeds, or ``"not measured"``."""
         if self.value is None:
             return "not measured"
+        if self.interval == NO_CHANCE:
+            return f"{self.value:g} (nothing is random)"
         seeds = f"({self.seeds} seed{'s' * (self.seeds > 1)})"
         return f"{self.value:g} {seeds}" if self.low is None else f"{self.value:g} {self.ends()} {seeds}"
 
     def ends(self) -> str:
         """Return the interval, ``"[0.13, 0.37]"``, or nothing."""
-        return "" if self.low is None else f"[{self.low:g}, {self.high:g}]"
+        return "" if self.low is None or self.interval == NO_CHANCE else f"[{self.low:g}, {self.high:g}]"
 
     def to_record(self) -> dict[str, Any]:
         """Return everything as plain data; :meth:`from_record` undoes it."""
@@ -126,6 +131,7 @@ def measure(
     tolerance: float = 0.0,
     confounded: bool = False,
     where: str = "",
+    random: bool = True,
 ) -> Measurement:
     """Return the mean of values, one per seed, with its interval and what that says of a range.
 
@@ -139,7 +145,7 @@ def measure(
         One for each seed; none, or none that is finite, is no measurement.
     request : Range
         What we ask for.
-    limits, yes_no, digits, tolerance, confounded
+    limits, yes_no, digits, tolerance, confounded, random
         See :func:`~bumplab.chapters.claims.check_claim`.
 
     Raises
@@ -154,6 +160,9 @@ def measure(
     >>> one = measure("laptop-eps", "", [0.97], Range(at_least=0.5))  # one value decides nothing
     >>> one.label, one.verdict
     ('laptop, eps', 'undecided')
+    >>> theory = measure(None, "", [0.97], Range(at_least=0.5), random=False)  # unless nothing about it is random
+    >>> theory.words(), theory.verdict
+    ('0.97 (nothing is random)', 'holds')
     """
     network, _, variant = ("" if label is None else normalise_label(label)).partition(", ")
     data = _numbers(values)
@@ -162,6 +171,8 @@ def measure(
         raise BumplabError(f"leave out values that are not finite and say so, got {quote(values)}.")
     if yes_no and not np.isin(data, (0, 1)).all():
         raise BumplabError(f"each value answers yes or no, so it is 1 or 0, got {quote(values)}.")
+    if not random and data.size > 1:
+        raise BumplabError(f"where nothing is random there is one value, got {quote(values)}.")
     least, most = (0.0, 1.0) if yes_no else limits
     least, most = -np.inf if least is None else least, np.inf if most is None else most
     if (data < least - 1e-6).any() or (data > most + 1e-6).any():
@@ -171,11 +182,11 @@ def measure(
     if not data.size:
         return one
     one = replace(one, value=_round(data.mean(), digits))
-    if data.size == 1:
+    if data.size == 1 and random:
         return one
-    low, high, method = _interval(data, least, most, yes_no)
+    low, high, method = _interval(data, least, most, yes_no) if random else (data[0], data[0], NO_CHANCE)
     low, high = _round(low, digits), _round(high, digits)
-    verdict = request.judge(low, high, tolerance) if data.size >= FEWEST_SEEDS else "undecided"
+    verdict = request.judge(low, high, tolerance) if data.size >= FEWEST_SEEDS or not random else "undecided"
     verdict = "confounded" if confounded and verdict == "holds" else verdict
     return replace(one, low=low, high=high, interval=method, verdict=verdict)
 
