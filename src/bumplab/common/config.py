@@ -184,12 +184,23 @@ def tagged_union(first: type[FrozenConfig], *others: type[FrozenConfig]) -> Any:
     if not others:
         return first
 
-    def tag(value: Any) -> Any:
-        kind = value.get("kind", tags[0]) if isinstance(value, Mapping) else getattr(value, "kind", None)
+    members = tuple(Annotated[family, Tag(name)] for family, name in zip((first, *others), tags, strict=True))
+    return Annotated[Union[members], Discriminator(_KindOf(tags[0]))]  # noqa: UP007
+
+
+class _KindOf:
+    """Tells which family a value of a :func:`tagged_union` is of; no function, whose local name no page can resolve."""
+
+    def __init__(self, first: str) -> None:
+        self.first = first  # the kind of what has none
+        self.__name__ = "tag"  # pydantic asks
+
+    def __call__(self, value: Any) -> Any:
+        kind = value.get("kind", self.first) if isinstance(value, Mapping) else getattr(value, "kind", None)
         return shorten(kind, 80) if isinstance(kind, str) else kind
 
-    members = tuple(Annotated[family, Tag(name)] for family, name in zip((first, *others), tags, strict=True))
-    return Annotated[Union[members], Discriminator(tag)]  # noqa: UP007
+    def __repr__(self) -> str:
+        return "kind"
 
 
 def _is_other_kind(changes: dict[str, Any], old: FrozenConfig) -> bool:
