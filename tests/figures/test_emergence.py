@@ -26,6 +26,12 @@ def test_a_map_has_the_strongest_mode_on_top_and_its_cells_around_their_values()
         front_map(axis, [1, 10, 100], [1.0, 0.01], share.T)
 
 
+def test_a_map_tells_what_is_too_strong_from_what_has_only_arrived():
+    mesh = front_map(Figure().subplots(), [1, 10], [0.01, 1.0], np.array([[0.0, 1.2], [1.0, 3.0]]))
+    too_strong = mesh.to_rgba(mesh.get_array()) == mesh.cmap.get_over()
+    assert too_strong.all(-1).tolist() == [[False, False], [False, True]]
+
+
 def test_the_line_through_the_dots_is_their_law():
     axis = Figure().subplots()
     variances, first = np.array([1.0, 0.1, 0.01, 1e-9]), np.array([1e-6, 1e-6, 1e-6, 1e-9])

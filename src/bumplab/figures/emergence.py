@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -12,7 +13,10 @@ from numpy.typing import ArrayLike
 
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.linear_emergence import Emergence
-from bumplab.figures.style import BLACK, VERMILION
+from bumplab.figures.style import BLACK, PURPLE, VERMILION
+
+#: The progress from which a mode counts as too strong.
+BEYOND = 1.25
 
 
 def progress(curves: ArrayLike, first: ArrayLike, last: ArrayLike) -> np.ndarray:
@@ -57,7 +61,7 @@ def front_map(
     variances : array_like, (M,)
         Of the data, above 0.
     share : array_like, (T, M)
-        See :func:`progress`; drawn from 0 to 1.
+        See :func:`progress`; drawn from 0 to 1, and what is beyond 1.25 in a colour of its own: too strong.
     fronts : mapping, optional
         Label to the times (M,) of a law and a style, as for :meth:`matplotlib.axes.Axes.plot`.
 
@@ -82,9 +86,10 @@ def front_map(
     if share.shape != (len(times), len(variances)) or len(times) < 2 or len(variances) < 2:
         raise BumplabError(f"A map of {len(times)} times and {len(variances)} modes needs as many shares.")
     order = np.argsort(variances)
-    mesh = axis.pcolormesh(
-        _edges(times), _edges(variances[order]), share.T[order], cmap="cividis", vmin=0, vmax=1, rasterized=True
-    )
+    shown = np.where(share > BEYOND, share, np.minimum(share, 1))
+    colours = plt.get_cmap("cividis").with_extremes(over=PURPLE)
+    grid = _edges(times), _edges(variances[order])
+    mesh = axis.pcolormesh(*grid, shown.T[order], cmap=colours, vmin=0, vmax=1, rasterized=True)
     axis.set(xscale="log", yscale="log", xlim=(times[0], times[-1]))
     for each in (axis.xaxis, axis.yaxis):
         each.set_major_locator(LogLocator(numticks=6))
