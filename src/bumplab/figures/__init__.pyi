@@ -18,7 +18,12 @@ from .denoisers import (
     place_map as place_map,
 )
 from .depth import depth_axis as depth_axis, halvings as halvings, specification_curve as specification_curve
-from .emergence import emergence_points as emergence_points, front_map as front_map, progress as progress
+from .emergence import (
+    BEYOND as BEYOND,
+    emergence_points as emergence_points,
+    front_map as front_map,
+    progress as progress,
+)
 from .image_grids import category_areas as category_areas, image_grid as image_grid
 from .interactive.html import (
     base64_text as base64_text,
