@@ -43,6 +43,7 @@ POSSIBLE = {
     r"ours\.(frame|laptop|betti-control|additive-before|causal.*|product)": (0, 1),
     r"render\.(superposition|free\.placed|coordinates)|ours\.render\.(continued|rank-one)": (0, 1),
     r"modules\.usual|ours\.modular-function": (0, 1),
+    r"clocks\.(complexity|window|late|capacity|proportional|peaks)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
     # differences of shares, and rank correlations
     r"fig4\.same|fig10\.(gain|loose)|fig12\.exterior\..*|fig11\.(fall|wide)|fig5b\.gain|fig6e\.sudden": (-1, 1),
     r"modules\.(sorting|noise)|ours\.join\.sorted": (-1, 1),
@@ -63,6 +64,8 @@ POSSIBLE = {
     ),
     r"render\.rising": (1, np.inf),
     r"ours\.render\.span": (-1, np.inf),
+    r"clocks\.any-rule": (1, np.inf),
+    r"clocks\.(transformer|other-rules|landscape|crashes)": (0, np.inf),
     # steps, exponents, the score H and what is compared of it, openings, percent
     r"p0\.(skew|dense.*|overlap)|fig5c\..*|fig3\.hyper|fig6e\.rivals": (-np.inf, np.inf),
     r"render\.scaling\..*": (-np.inf, np.inf),

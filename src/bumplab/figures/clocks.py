@@ -118,7 +118,7 @@ def oracle_triangle(axis: Axes, between: np.ndarray, paths: Sequence[np.ndarray]
     paths : sequence of arrays, (k, 3)
         Squared distances of a network to the oracles at k steps; one path for each seed.
     steps : sequence of float, (k,)
-        Written beside the first, the middle and the last point of the first path, if given.
+        Written beside the first, the middle and the last point of the mean path, if given.
 
     Examples
     --------
@@ -137,16 +137,19 @@ def oracle_triangle(axis: Axes, between: np.ndarray, paths: Sequence[np.ndarray]
         axis.plot(*corner, "s", color=colour, ms=7)
         at = corner + away * [0, 0.06 * sizes[1]]
         axis.text(*at, name, color=colour, ha="center", va="bottom" if away[1] > 0 else "top", fontsize=9)
-    for k, path in enumerate(paths):
-        feet, _ = place_in_plane(path, between)
-        axis.plot(*feet.T, color=BLACK, lw=0.8, alpha=0.6)
-        axis.plot(*feet[-1], "o", color=BLACK, ms=4)
-        if not k and len(steps):
-            for place in (0, len(feet) // 2):
-                axis.annotate(
-                    f"{steps[place]:,.0f}", feet[place], fontsize=7, xytext=(3, 3), textcoords="offset points"
-                )
-                axis.plot(*feet[place], ".", color=BLACK, ms=4)
+    feet = [place_in_plane(path, between)[0] for path in paths]
+    for each in feet:
+        axis.plot(*each.T, color=GREY, lw=0.7)
+    mean = np.mean(feet, axis=0)
+    axis.plot(*mean.T, color=BLACK, lw=1.6)
+    axis.plot(*mean[-1], "o", color=BLACK, ms=5)
+    if len(steps):
+        last = len(mean) - 1
+        beside = {0: ((0, -12), "center"), last // 2: ((6, -10), "left"), last: ((7, 5), "left")}
+        for place, (shift, aside) in beside.items():
+            looks = {"fontsize": 8, "ha": aside, "textcoords": "offset points"}
+            axis.annotate(f"{steps[place]:,.0f}", mean[place], xytext=shift, **looks)
+            axis.plot(*mean[place], ".", color=BLACK, ms=5)
     axis.set(aspect="equal", xticks=[], yticks=[])
     axis.margins(0.12, 0.22)
     axis.grid(False)

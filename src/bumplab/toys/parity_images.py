@@ -93,7 +93,7 @@ class ParityImageSettings(ToySettings):
 
     def network(self, device: torch.device | str = "cpu") -> UNet:
         """Return such a network; its own weights are nobody's."""
-        return _network(self.model, str(device))
+        return _network(self.model, str(device))  # pyright: ignore[reportArgumentType]  # frozen models have a hash
 
     def init_weights(self) -> dict[str, torch.Tensor]:
         """Return the weights before the first step."""
@@ -173,7 +173,11 @@ class ParityImageSettings(ToySettings):
         counts = count_samples(self.world, decode_bits(read), self.training_strings())
         measured = {"samples": {**counts, "decided": float(decided)}}
         for part, (noisy, t, truths) in _questions(
-            self.world, self.images, self.num_train, self.data_seed, self.diffusion
+            self.world,  # pyright: ignore[reportArgumentType]  # frozen models have a hash
+            self.images,  # pyright: ignore[reportArgumentType]
+            self.num_train,
+            self.data_seed,
+            self.diffusion,  # pyright: ignore[reportArgumentType]
         ).items():
             said = self.images.read(self.denoise(weights, noisy, t))
             measured[part] = {name: float((said - truth).square().mean()) for name, truth in truths.items()}
