@@ -196,7 +196,7 @@ def exact_bars(
     --------
     >>> from matplotlib.figure import Figure
     >>> axis = exact_bars(Figure().subplots(), ["joint"], [np.array([0.8, 0.9])], [1.0], [BLUE])
-    >>> round(axis.patches[0].get_height(), 2)
+    >>> round(float(axis.patches[0].get_height()), 2)
     0.85
     """
     spots = np.arange(len(who))
