@@ -98,4 +98,44 @@ SUCCESSORS = (
         (TOY,),
         "12-modules",
     ),
+    Finding(
+        "The waves of an image are learned in the order of their variance, and in proportion to it.",
+        "rank correlation of the order, in a perceptron {waves.order}; exponent on Gaussian images {waves.mlp}, in a "
+        "UNet on bumps {waves.unet}.",
+        ("waves.order", "waves.mlp"),
+        (TOY,),
+        "13-learned-first",
+    ),
+    Finding(
+        "A diffusion model begins with mean and covariance, the outline of an image.",
+        "what the Gaussian explains beyond the mean, earlier minus later in training {gauss.first}; slope of the time "
+        "at which waves appear {gauss.outline}; share of the guess explained at moderate noise {gauss.range}.",
+        ("gauss.first", "gauss.outline", "gauss.range"),
+        (TOY,),
+        "14-mean-and-covariance",
+    ),
+    Finding(
+        "A generator learns a rule first and copies later; more data widen the window.",
+        "seeds in which the window opens with the data {clocks.window}; in which a rule of more bits comes later "
+        "{clocks.complexity}; in which a late rule is copies {clocks.late}.",
+        ("clocks.window", "clocks.complexity"),
+        (TOY,),
+        "15-two-clocks",
+    ),
+    Finding(
+        "Thousands of samples teach an abstract rule, a few hundred do not.",
+        "last panels completed by the rule with many samples {rules.many}, with few {rules.few}; what few gain over "
+        "many in drawing samples with a rule {rules.worse}.",
+        ("rules.many", "rules.few"),
+        (TOY,),
+        "16-abstract-rules",
+    ),
+    Finding(
+        "The relation in a prompt is learned last, and one head carries it.",
+        "steps to the relation over steps to the binding {relations.order}; relations that turn with one head "
+        "{relations.head}; scenes all right without places in the text {relations.bag.all}.",
+        ("relations.order", "relations.head"),
+        (TOY,),
+        "17-relations",
+    ),
 )
