@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.patches import Polygon
 
 from bumplab.analysis.clocks import CensoredTime, censored_median
 from bumplab.analysis.oracle_plane import place_in_plane, plane_corners
@@ -129,14 +129,14 @@ def oracle_triangle(axis: Axes, between: np.ndarray, paths: Sequence[np.ndarray]
     ['rule', 'copy', 'independent']
     """
     corners = plane_corners(between)
-    axis.add_patch(plt.Polygon(corners, closed=True, fill=False, edgecolor=GREY, lw=1))
+    axis.add_patch(Polygon(corners, closed=True, fill=False, edgecolor=GREY, lw=1))
     sizes = np.ptp(corners, axis=0)
     middle = corners.mean(0)
     for (name, colour), corner in zip(_ORACLES.items(), corners, strict=True):
         away = np.sign(corner - middle)
         axis.plot(*corner, "s", color=colour, ms=7)
         at = corner + away * [0, 0.06 * sizes[1]]
-        axis.text(*at, name, color=colour, ha="center", va="bottom" if away[1] > 0 else "top", fontsize=9)
+        axis.text(at[0], at[1], name, color=colour, ha="center", va="bottom" if away[1] > 0 else "top", fontsize=9)
     feet = [place_in_plane(path, between)[0] for path in paths]
     for each in feet:
         axis.plot(*each.T, color=GREY, lw=0.7)
@@ -145,7 +145,7 @@ def oracle_triangle(axis: Axes, between: np.ndarray, paths: Sequence[np.ndarray]
     axis.plot(*mean[-1], "o", color=BLACK, ms=5)
     if len(steps):
         last = len(mean) - 1
-        beside = {0: ((0, -12), "center"), last // 2: ((6, -10), "left"), last: ((7, 5), "left")}
+        beside = {0: ((5, 4), "left"), last // 2: ((-7, -2), "right"), last: ((8, -9), "left")}
         for place, (shift, aside) in beside.items():
             looks = {"fontsize": 8, "ha": aside, "textcoords": "offset points"}
             axis.annotate(f"{steps[place]:,.0f}", mean[place], xytext=shift, **looks)
@@ -236,7 +236,7 @@ def bit_rows(axis: Axes, strings: np.ndarray, group: int, wrong: np.ndarray | No
     if group:
         axis.vlines(np.arange(0, bits + 1, group) - 0.5, -0.5, rows - 0.5, color=VERMILION, lw=1.6)
     for row in np.flatnonzero(wrong) if wrong is not None else ():
-        axis.text(bits, row, "no", color=VERMILION, va="center", fontsize=8)
+        axis.text(bits, float(row), "no", color=VERMILION, va="center", fontsize=8)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     return axis
