@@ -193,7 +193,7 @@ class _KindOf:
 
     def __init__(self, first: str) -> None:
         self.first = first  # the kind of what has none
-        self.__name__ = "tag"  # pydantic asks
+        self.__name__ = "tagged_union"  # pydantic asks, and pages lead to it
 
     def __call__(self, value: Any) -> Any:
         kind = value.get("kind", self.first) if isinstance(value, Mapping) else getattr(value, "kind", None)
