@@ -13,7 +13,7 @@ from scipy import stats
 
 import bumplab
 from bumplab.chapters.findings import FINDINGS, SUCCESSORS
-from bumplab.chapters.measurements import measure
+from bumplab.chapters.measurements import NO_CHANCE, measure
 from bumplab.chapters.networks import NETWORKS, TOY
 from bumplab.chapters.ranges import Range
 from bumplab.chapters.scoreboard import collect_claims
@@ -117,13 +117,15 @@ def test_no_claim_fails_whose_interval_reaches_what_we_ask_for(claim, one):
     if one.low is None:
         assert one.verdict == "undecided" and one.seeds == 1
         return
+    if one.interval == NO_CHANCE:
+        assert one.seeds == 1 and one.low == one.high == one.value
     least = -np.inf if claim.at_least is None else claim.at_least
     most = np.inf if claim.at_most is None else claim.at_most
     reaches = one.high >= least and one.low <= most
     inside = least <= one.low and one.high <= most
     assert one.verdict != "fails" or not reaches
     assert one.verdict not in ("holds", "confounded") or inside
-    assert one.seeds >= 3 or one.verdict == "undecided"
+    assert one.seeds >= 3 or one.interval == NO_CHANCE or one.verdict == "undecided"
     assert (one.verdict == "confounded") == bool(claim.confounded and inside and one.seeds >= 3)
 
 
@@ -145,7 +147,7 @@ def _is_students(one, possible):
 
 @every_measurement
 def test_an_interval_is_that_of_its_values(claim, one):
-    if one.low is None:
+    if one.low is None or one.interval == NO_CHANCE:
         return
     if set(one.values) <= {0, 1} and one.interval == "Wilson":
         ends = stats.binomtest(int(sum(one.values)), one.seeds).proportion_ci(method="wilson")
