@@ -34,11 +34,18 @@ def test_waves_of_a_bump_appear_nearly_together():
     assert ends[0] / ends[1] < 2 < 8 < formula[0] / formula[1]
 
 
+def states_from(denoiser, noise):
+    mu, network = torch.zeros(len(noise), 2), as_network(denoiser, DIFFUSION)
+    path = DIFFUSION.sample_trajectory(network, mu, noise.shape[-1], clip=False, noise=noise)
+    return torch.stack([x for x, _ in path])
+
+
 def test_a_way_to_one_image_is_a_rotation_and_any_other_end_explains_less():
     point = GaussianDenoiser(torch.full((1, 8, 8), 0.5), torch.tensor(0.0))
-    shares = rotation_shares(DIFFUSION, as_network(point, DIFFUSION), pure_noise(4, 8))
+    noise = pure_noise(4, 8)
+    shares = rotation_shares(DIFFUSION, noise, states_from(point, noise))
     assert shares["own"] == pytest.approx(1, abs=1e-3) and shares["next"] == pytest.approx(shares["own"], abs=1e-4)
-    shares = rotation_shares(DIFFUSION, as_network(LatticeDenoiser(WORLD), DIFFUSION), pure_noise(16))
+    shares = rotation_shares(DIFFUSION, pure_noise(16), states_from(LatticeDenoiser(WORLD), pure_noise(16)))
     assert 0.99 < shares["own"] and shares["none"] < shares["next"] < shares["own"]
 
 
@@ -46,7 +53,8 @@ def test_a_way_to_one_image_is_a_rotation_and_any_other_end_explains_less():
     "action, says",
     [
         (lambda: wave_onsets(DIFFUSION, lambda x, t, mu: x, pure_noise(1, 8), [5]), r"0 to 4 whole waves, got \[5\]"),
-        (lambda: rotation_shares(DIFFUSION, lambda x, t, mu: x, pure_noise(1, 8)), "two noises or more, not 1"),
+        (lambda: rotation_shares(DIFFUSION, pure_noise(1, 8), torch.zeros(5, 1, 1, 8, 8)), "noises or more, not 1"),
+        (lambda: rotation_shares(DIFFUSION, pure_noise(2, 8), torch.zeros(5, 3, 1, 8, 8)), r"no states \(5, 3"),
     ],
 )
 def test_what_has_no_answer_is_refused_in_one_sentence(action, says):

@@ -60,18 +60,17 @@ def wave_onsets(
     return levels[first].median(0).values
 
 
-def rotation_shares(diffusion: Diffusion, network: Denoiser, noise: torch.Tensor, steps: int = 50) -> dict[str, float]:
+def rotation_shares(diffusion: Diffusion, noise: torch.Tensor, states: torch.Tensor) -> dict[str, float]:
     """Return how much of the ways from noise to image a rotation explains: to their own ends, and to wrong ones.
 
     Parameters
     ----------
     diffusion : Diffusion
-    network : callable (x, t, mu) -> output
-        Is told the condition (0, 0).
     noise : torch.Tensor, (n, 1, N, N)
         n of 2 or more.
-    steps : int
-        Of the sampler.
+    states : torch.Tensor, (steps, n, 1, N, N)
+        x after each step of the sampler, the last being the image, as
+        :meth:`~bumplab.diffusion.process.Diffusion.sample_trajectory` yields it from that noise.
 
     Returns
     -------
@@ -82,23 +81,24 @@ def rotation_shares(diffusion: Diffusion, network: Denoiser, noise: torch.Tensor
     Raises
     ------
     BumplabError
-        For less than two ways.
+        For less than two ways, or states that are not on the ways of this noise.
 
     Examples
     --------
     >>> from bumplab.diffusion import GaussianDenoiser, as_network
     >>> diffusion, black = Diffusion(), GaussianDenoiser(torch.full((1, 4, 4), -1.0), torch.tensor(0.0))
     >>> noise = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    >>> shares = rotation_shares(diffusion, as_network(black, diffusion), noise)
+    >>> path = diffusion.sample_trajectory(as_network(black, diffusion), torch.zeros(2, 2), 4, clip=False, noise=noise)
+    >>> shares = rotation_shares(diffusion, noise, torch.stack([x for x, _ in path]))
     >>> round(shares["own"], 3), round(shares["next"], 3), shares["none"] < 0.9  # all ends are black
     (1.0, 1.0, True)
     """
     if len(noise) < 2:
         raise BumplabError(f"Ways are compared with those to other images: give two noises or more, not {len(noise)}.")
-    mu, size = torch.zeros(len(noise), 2), noise.shape[-1]
-    path = diffusion.sample_trajectory(network, mu, size, steps, clip=False, noise=noise)
-    states = torch.stack([noise, *(x for x, _ in path)])
-    signal, level = diffusion.signal_and_noise_scale(diffusion.sampling_timesteps(steps))
+    if states.shape[1:] != noise.shape:
+        raise BumplabError(f"Ways from noise {tuple(noise.shape)} have no states {tuple(states.shape)}.")
+    signal, level = diffusion.signal_and_noise_scale(diffusion.sampling_timesteps(len(states)))
+    states = torch.cat([noise[None], states])
     ends = {"own": states[-1], "next": states[-1].roll(1, 0), "none": torch.zeros_like(states[-1])}
     turned = {name: signal[..., None] * end + level[..., None] * noise for name, end in ends.items()}
     return {name: explained_variance(states, way).item() for name, way in turned.items()}

@@ -175,6 +175,21 @@ class DenoisingUNetSettings(UNetSettings):
         """Return the network without weights; made before it is mapped over a stack, where none can be made."""
         return _skeleton(self)  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
+    def with_weights(self, weights: Weights) -> UNet:
+        """Return the network with its weights, for many calls: :meth:`predict` puts them in at every one.
+
+        Examples
+        --------
+        >>> small = DenoisingUNetSettings(kind="unet", widths=(4, 4, 4, 4), bottleneck_channels=4, patch=2)
+        >>> network = small.with_weights(small.init_weights(16, -1.0, 0))
+        >>> network(torch.zeros(1, 1, 16, 16), torch.zeros(1), torch.zeros(1, 2)).unique().tolist()
+        [-1.0]
+        """
+        with torch.device("meta"):
+            network = UNet(self)
+        network.load_state_dict(dict(weights), assign=True)
+        return network.eval().requires_grad_(False)
+
     def predict(
         self,
         weights: Weights,

@@ -17,6 +17,7 @@ from bumplab.diffusion.analytic_sets import LatticeDenoiser
 from bumplab.diffusion.analytic_spectra import gaussian_of_world, mixture_of_tiles, one_variance
 from bumplab.diffusion.process import Denoiser
 from bumplab.toys.denoising import LEAST_SHARE, DenoisingSettings
+from bumplab.toys.denoising_networks import DenoisingUNetSettings
 from bumplab.toys.settings import Weights
 from bumplab.worlds.bumps import BumpWorld
 
@@ -47,9 +48,10 @@ class ScoreSettings(DenoisingSettings):
 
     def as_denoiser(self, weights: Weights) -> Denoiser:
         """Return one network as the book's sampler takes it; it pays no heed to the condition."""
+        unet = self.network.with_weights(weights) if isinstance(self.network, DenoisingUNetSettings) else None
 
         def network(x: torch.Tensor, t: torch.Tensor, mu: torch.Tensor) -> torch.Tensor:
-            return self.predict(weights, x, t)
+            return self.predict(weights, x, t) if unet is None else unet(x, t, torch.zeros_like(mu))
 
         return network
 
