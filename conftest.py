@@ -1,3 +1,3 @@
-"""Wherever pytest starts, chapters that nbval runs are compared by their numbers: see tests/nbval_numbers.py."""
+"""Wherever pytest starts, chapters are compared by their numbers, and what takes minutes goes first."""
 
-pytest_plugins = ["nbval_numbers"]
+pytest_plugins = ["nbval_numbers", "long_first"]

@@ -4,6 +4,7 @@ import ast
 import json
 from pathlib import Path
 
+import long_first
 import nbformat
 import pytest
 import yaml
@@ -224,8 +225,19 @@ def test_what_ci_may_leave_out_is_named(pytester, monkeypatch):
     pytester.inline_run().assertoutcome(skipped=2)
 
 
-def test_every_test_that_ci_may_leave_out_exists(pytestconfig):
+def test_every_test_that_the_gates_name_exists(pytestconfig):
     tests = [node.name for path in (ROOT / "tests").rglob("test_*.py") for node in ast.walk(ast.parse(path.read_text()))
              if isinstance(node, ast.FunctionDef)]  # fmt: skip
     conftest = next(plugin for plugin in pytestconfig.pluginmanager.get_plugins() if hasattr(plugin, "MAY_SKIP"))
-    assert set(conftest.MAY_SKIP) <= set(tests)
+    assert {*conftest.MAY_SKIP, *long_first.LONG} <= set(tests)
+
+
+def test_long_tests_go_first_and_each_to_a_process_that_is_free(pytester):
+    pytester.makeconftest((ROOT / "tests/long_first.py").read_text())
+    long = "".join(f"@pytest.mark.parametrize('x', [1, 2])\ndef {name}(x): pass\n" for name in long_first.LONG)
+    pytester.makepyfile(test_a="def test_one(): pass\n", test_b=f"import pytest\n{long}def test_two(): pass\n")
+    done = pytester.runpytest_subprocess("-n2", "--dist", "loadscope", "--no-loadscope-reorder", "-v")
+    done.assert_outcomes(passed=2 + 2 * len(long_first.LONG))
+    assert {line.split()[0] for line in done.outlines if f"{long_first.LONG[0]}[" in line and "PASSED" in line} == {
+        "[gw0]", "[gw1]",
+    }  # fmt: skip

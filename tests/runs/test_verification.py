@@ -24,6 +24,9 @@ SMALL = preset("smoke", world={"size": 8, "held_out": "band_x(2, 5)", "sigma": 3
     training={"snapshots": (), "steps": 40}
 )
 
+#: Into how many tests the proof of the recorded runs is split, for two processes or more.
+PARTS = 6
+
 
 @pytest.fixture(scope="module", params=["none", "half"])
 def run(request, tmp_path_factory):
@@ -126,14 +129,21 @@ def test_what_cannot_be_read_on_the_way_is_a_refutation():
 # ---------------------------------------------------------------- the recorded runs of the book
 
 
-def test_every_recorded_run_is_proved_or_named():
-    store, found = PackStore(recorded_folder()), defaultdict(list)
-    for id in store.ids():
-        found[verify(store, id).verdict].append(id)
-    assert found["refuted"] == []
-    assert [id for id in found["not provable"] if store.get(id).kept != {"history"}] == []
-    toys = [id for id in found["not provable"] if isinstance(store.get(id), ToyRun)]
-    assert (len(found["proved"]), len(found["not provable"]), len(toys)) == (1223, 435, 396)
+def test_most_recorded_runs_can_be_proved():
+    store = PackStore(recorded_folder())
+    alone = [run for run in map(store.get, store.ids()) if run.kept == {"history"}]
+    toys = [run for run in alone if isinstance(run, ToyRun)]
+    assert (len(store.ids()) - len(alone), len(alone), len(toys)) == (1223, 435, 396)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_recorded_run_is_proved_unless_it_keeps_its_history_alone(part):
+    store, wrong = PackStore(recorded_folder()), []
+    for id in store.ids()[part::PARTS]:
+        proof, provable = verify(store, id), store.get(id).kept != {"history"}
+        if proof.verdict != ("proved" if provable else "not provable"):
+            wrong.append(proof)
+    assert wrong == []
 
 
 def test_every_recorded_run_is_whole_and_trained_to_its_end():
