@@ -82,6 +82,7 @@ newest: ## run tests and chapters in a fresh environment with the newest version
 	rm -rf .venv-newest && $(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --upgrade $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 	  -e '.[book,test]'
+	.venv-newest/bin/python -m pip install --quiet --upgrade --no-deps denoising-diffusion-pytorch
 	mkdir -p _build && .venv-newest/bin/python -m pip freeze --exclude-editable > _build/newest.txt
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 BUMPLAB_STORE=$(CURDIR)/_build/store-newest .venv-newest/bin/python -m pytest \
 	  -n $(JOBS) --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
@@ -123,6 +124,8 @@ clean: ## remove what was built, but not .venv
 fresh: $(READY)
 	@$(EXECUTE) --fresh
 
+# A peer of the benchmark, which tests run, too, goes without its requirements: it asks for torchvision, of which there
+# is no CPU build beside this torch, and uses it for folders of images alone.
 $(READY): constraints.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || \
 	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2> /dev/null || \
@@ -131,11 +134,9 @@ $(READY): constraints.txt requirements.txt pyproject.toml
 	@echo "Installing into .venv; the first time this downloads torch and takes a few minutes."
 	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch hatchling hatch-requirements-txt
 	$(PIP) --no-build-isolation -e '.[book,test]'
+	$(PIP) --no-deps denoising-diffusion-pytorch
 	@touch $@
 
-# The peers of the benchmark, in no other command's way. denoising-diffusion-pytorch goes without its requirements:
-# it asks for torchvision, of which there is no CPU build beside this torch, and uses it for folders of images alone.
 .venv/.bench: $(READY)
 	$(PIP) -e '.[bench]' --no-build-isolation
-	$(PIP) --no-deps denoising-diffusion-pytorch
 	@touch $@

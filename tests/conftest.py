@@ -7,10 +7,9 @@ os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported
 import pytest
 import torch
 
-#: The only tests that CI leaves out, and what it lacks for them.
+#: The only tests that CI leaves out where it lacks what they need.
 MAY_SKIP = {
     "test_a_member_equals_the_run_trained_alone_on_a_gpu": "a CUDA device",
-    "test_denoising_diffusion_with_a_perfect_network_has_no_loss_and_draws_every_bump": "a library of make bench",
 }
 
 

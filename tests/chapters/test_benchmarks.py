@@ -150,7 +150,7 @@ def test_diffusers_with_a_perfect_network_has_no_loss_and_draws_every_bump(peers
 @pytest.mark.parametrize("x0", [False, True])
 def test_denoising_diffusion_with_a_perfect_network_has_no_loss_and_draws_every_bump(peers, x0):
     if importlib.util.find_spec("denoising_diffusion_pytorch") is None:
-        pytest.skip("only make bench installs it")
+        pytest.skip("not the environment that make builds")
     peer = peers.DenoisingDiffusion(0, x0=x0)
     oracle = Oracle(peer, peer.model.alphas_cumprod, x0)
     for model in (peer.model.model, peer.ema.ema_model.model):
