@@ -251,6 +251,7 @@ def test_the_forecast_goes_by_known_runs_else_by_a_few_steps(monkeypatch):
     [(0.2, "1 seconds"), (119, "119 seconds"), (121, "3 minutes"), (8000, "3 hours"), (1e6, "12 days")],
 )
 def test_the_forecast_is_in_words(seconds, words):
+    assert format_estimate(1, 1, 2, seconds, "run") == "1 run, known."
     assert format_estimate(3, 1, 2, seconds, "run") == f"3 runs, 1 of them known; 2 to go, 2 at a time: about {words}."
 
 
@@ -557,7 +558,7 @@ def test_a_chapter_is_swept(tmp_path, capsys):
     assert list(again["status"]) == ["known"] and (out / good).stat() == before
     assert again["seconds"][0] == table["seconds"][0] > 0
     path.write_text(path.read_text().replace("print(", "print('new', "))
-    assert forecast_chapter(path, axes, out, {"sigma": 2}).startswith("1 notebooks, 0 of them known")
+    assert forecast_chapter(path, axes, out, {"sigma": 2}).startswith("1 notebook, 0 of them known")
 
 
 def test_every_parameter_is_checked_before_a_chapter_starts(tmp_path):

@@ -31,12 +31,12 @@ def format_estimate(cells: int, known: int, jobs: int, seconds: float, unit: str
     unit : str
         What a cell is called.
     """
-    todo = cells - known
+    todo, units = cells - known, f"{cells} {unit}{'s' if cells != 1 else ''}"
     if not todo:
-        return f"{cells} {unit}s, all of them known."
+        return f"{units}, all of them known." if cells != 1 else f"{units}, known."
     size, name = next((span for span in _SPANS if seconds >= 2 * span[0]), _SPANS[-1])
     span = "time unknown" if math.isnan(seconds) else f"about {math.ceil(seconds / size)} {name}"
-    return f"{cells} {unit}s, {known} of them known; {todo} to go, {jobs} at a time: {span}."
+    return f"{units}, {known} of them known; {todo} to go, {jobs} at a time: {span}."
 
 
 def estimate_seconds(
