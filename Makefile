@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Where else pip may look for torch. On Linux without an NVIDIA GPU the CPU build saves gigabytes:
 # make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-# Chapters, and processes for the tests, at a time.
+# Chapters, processes for the tests, and versions of Python for the type checker, at a time.
 JOBS ?= 2
 # What holds on one processor must hold on any: the tests take the instructions of this one, of one with AVX2 or of an
 # old one, in turn by the day of the year. make test PROCESSOR=native chooses.
@@ -66,7 +66,7 @@ lint: $(READY) ## check style, types, imports, the code of chapters, and that no
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=src $(BIN)/lint-imports
-	$(foreach version,3.11 3.12 3.13 3.14,$(BIN)/basedpyright --pythonpath $(BIN)/python --pythonversion $(version) &&) true
+	printf '%s\n' 3.11 3.12 3.13 3.14 | xargs -P $(JOBS) -I{} $(BIN)/basedpyright --pythonpath $(BIN)/python --pythonversion {}
 	$(BIN)/python -m book._tools.lint_notebooks
 	$(BIN)/python -m book._tools.check_paths
 
