@@ -14,8 +14,6 @@ INSTRUCTIONS_avx2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OPENBLAS_C
   NUMBA_CPU_NAME=generic BUMPLAB_STORE=$(CURDIR)/_build/store-avx2
 INSTRUCTIONS_sse41 := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem \
   NUMBA_CPU_NAME=generic BUMPLAB_STORE=$(CURDIR)/_build/store-sse41
-# Other instructions than its own print other last digits, which the pages must not show.
-CACHE := $(if $(filter native,$(PROCESSOR)),-p tests.nbval_cache)
 # Python and torch of make colab: Colab has 3.13 and 2.11.0, whose build for GPUs has gigabytes. With both, chapters 1
 # and 2 ran to their ends, in eight minutes on two busy cores.
 COLAB_PYTHON ?= $(PYTHON)
@@ -53,12 +51,12 @@ book: fresh ## execute the chapters that changed and render the site into _build
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
 # The longest chapters start first, then the unit tests: no process is idle while one chapter ends. What nbval has
-# executed and found right with this processor's own instructions, make book does not execute again.
+# executed and found right, make book does not execute again.
 test: fresh ## run the tests, and every chapter against its committed outputs
 	$(if $(INSTRUCTIONS_$(PROCESSOR)),,$(error PROCESSOR is native, avx2 or sse41, not $(PROCESSOR)))
 	@echo "The tests take the instructions of this processor: $(PROCESSOR)."
 	chapters=$$($(EXECUTE) --list) && $(INSTRUCTIONS_$(PROCESSOR)) \
-	  $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(CACHE) \
+	  $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -p tests.nbval_cache \
 	  --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg $$chapters tests
 
 # What the code in notebooks must be has its place here, one line.

@@ -1,9 +1,11 @@
 """A pytest plugin: a chapter that nbval has executed and compared need not be executed again by ``make book``.
 
 When every cell of a chapter has passed, what the cells printed goes into the cache that Jupyter Book renders
-from, under the key of the chapter. Nothing goes there when a cell failed or was left out.
+from, under the key of the chapter. Nothing goes there when a cell failed or was left out. Other instructions than the
+processor's own print other last digits, which no page shall show: what is committed, and was equal, goes there then.
 """
 
+import os
 from copy import deepcopy
 
 import nbformat
@@ -19,7 +21,10 @@ EXECUTED = pytest.StashKey[list]()
 def pytest_collection_finish(session):
     """Take the keys before anything is executed: a file changed after that makes another key."""
     if any(isinstance(item, IPyNbCell) for item in session.items):
-        session.stash[KEYS] = execute.chapter_keys(execute.ROOT)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in execute.INSTRUCTIONS:  # make book has the processor's own
+                patch.delenv(name, raising=False)
+            session.stash[KEYS] = execute.chapter_keys(execute.ROOT)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,7 +36,9 @@ def pytest_runtest_makereport(item, call):
         executed.append((item.test_outputs, call.duration))
         if chapter.path in keys and len(executed) == sum(cell.cell_type == "code" for cell in chapter.nb.cells):
             seconds = sum(duration for _, duration in executed)
-            notebook = with_outputs(chapter.nb, [outputs for outputs, _ in executed])
+            notebook = chapter.nb
+            if not any(map(os.environ.get, execute.INSTRUCTIONS)):
+                notebook = with_outputs(notebook, [outputs for outputs, _ in executed])
             execute.save(execute.ROOT, chapter.path, notebook, seconds, keys[chapter.path])
     return report
 

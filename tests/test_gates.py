@@ -186,9 +186,11 @@ def test_jupyter_book_renders_from_the_cache_and_only_what_the_contents_name():
 NBVAL = ("-p", "tests.nbval_cache", "--nbval", "--nbval-current-env")
 
 
+@pytest.mark.parametrize("capability", ["", "default"])
 @pytest.mark.parametrize("code, kept", [("print(6 * 7)", True), ("print(41)", False), ("1 / 0", False)])
-def test_what_nbval_found_right_is_not_executed_again(book, pytester, monkeypatch, code, kept):
+def test_what_nbval_found_right_is_not_executed_again(book, pytester, monkeypatch, code, kept, capability):
     monkeypatch.setattr(execute, "ROOT", book)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", capability)
     write(book, "01-one", code=code, outputs=[nbformat.v4.new_output("stream", text="42\n")])
     path = book / "book/01-one.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -198,6 +200,7 @@ def test_what_nbval_found_right_is_not_executed_again(book, pytester, monkeypatc
     records = execute.read_records(book)
     assert (path in records) == kept
     if kept:
+        monkeypatch.delenv("ATEN_CPU_CAPABILITY")  # make book has none
         assert records[path].data["key"] == execute.chapter_keys(book)[path]
         assert execute.get_cache(book / "_build/.jupyter_cache").match_cache_notebook(notebook)
 
