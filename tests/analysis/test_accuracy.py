@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from bumplab.analysis.accuracy import CATEGORIES, concatenate, evaluate, score_images
 from bumplab.analysis.baselines import baseline_evaluations
-from bumplab.analysis.detection import detect
+from bumplab.analysis.detection import _Axis, detect
 from bumplab.common.errors import BumplabError
 from bumplab.common.statistics import wilson_interval
 from bumplab.diffusion.process import Diffusion
@@ -359,3 +359,9 @@ def test_black_is_right_where_nothing_is_to_be_seen():
     world = BumpWorld(kind="bump+stripes", margin=6)
     result = baseline_evaluations(world, points((1, 1), (22, 1), (22, 22)))["blank"]
     assert names(result.category) == ["right", "none", "none"]
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
+def test_no_template_has_numbers_that_are_slow_to_multiply(sigma):
+    templates = _Axis(BumpWorld(sigma=sigma), 0, 0.05, torch.device("cpu")).templates
+    assert templates.max() == 1 and not ((templates != 0) & (templates.abs() < 1e-30)).any()
