@@ -13,6 +13,7 @@ from bumplab.toys.trainer import toy_stacks, train_toy, train_toys
 from bumplab.worlds.rules import RULES, rules_of
 
 SMALL = RuleDenoiserSettings(num_train=4, width=24, depth=2, steps=40, measure_every=20, batch=16)
+ATTENTIVE = SMALL.replace(body="transformer", depth=1)
 
 
 @pytest.mark.parametrize("code, numbers", [("ordinal", 27), ("one-hot", 135)])
@@ -46,9 +47,10 @@ def test_held_out_rules_are_not_shown():
     assert {rule for rule, seen in zip(RULES, shown, strict=True) if not seen} == {"size sum", "shape -1"}
 
 
+@pytest.mark.parametrize("small", [SMALL, ATTENTIVE], ids=["perceptron", "transformer"])
 @pytest.mark.parametrize("code", ["ordinal", "one-hot"])
-def test_a_member_of_a_stack_ends_where_it_ends_alone(code):
-    members = [SMALL.replace(seed=seed, data_seed=seed, code=code) for seed in (0, 1)]
+def test_a_member_of_a_stack_ends_where_it_ends_alone(code, small):
+    members = [small.replace(seed=seed, data_seed=seed, code=code) for seed in (0, 1)]
     assert [len(stack) for stack in toy_stacks(members)] == [2]
     together = list(train_toys([init_toy(each) for each in members], "cpu", progress=False))
     for each, state in zip(members, together, strict=True):
@@ -57,17 +59,37 @@ def test_a_member_of_a_stack_ends_where_it_ends_alone(code):
             torch.testing.assert_close(state.weights[name], value, atol=1e-4, rtol=1e-4)
 
 
-def test_it_learns():
-    settings = SMALL.replace(steps=300, measure_every=100, learning_rate=3e-3)
+@pytest.mark.parametrize("small", [SMALL, ATTENTIVE], ids=["perceptron", "transformer"])
+def test_it_learns(small):
+    settings = small.replace(steps=300, measure_every=100, learning_rate=3e-3)
     losses = [loss for _, loss in train_toy(settings, "cpu", progress=False).history["loss"]]
     assert losses[2] < losses[1] < losses[0]
 
 
-def test_the_store_keeps_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("small", [SMALL, ATTENTIVE], ids=["perceptron", "transformer"])
+def test_the_store_keeps_it(tmp_path, monkeypatch, small):
     monkeypatch.setenv("BUMPLAB_STORE", str(tmp_path))
-    run = load_or_train(SMALL, device="cpu", progress=False)
-    assert RuleDenoiserSettings.from_record(run.settings.to_record()) == SMALL
+    run = load_or_train(small, device="cpu", progress=False)
+    assert RuleDenoiserSettings.from_record(run.settings.to_record()) == small
     assert run.settings.measure(run.parameters()) == run.scalars
+
+
+def test_runs_recorded_before_there_were_transformers_keep_their_names():
+    assert RuleDenoiserSettings(steps=1500).id == RuleDenoiserSettings(steps=1500, body="perceptron", heads=4).id
+    older = {name: value for name, value in SMALL.to_record().items() if name not in ("body", "heads")}
+    assert RuleDenoiserSettings.from_record(older) == SMALL
+
+
+@pytest.mark.parametrize("code", ["ordinal", "one-hot"])
+def test_a_transformer_takes_the_numbers_of_a_panel_for_a_token(code):
+    settings = ATTENTIVE.replace(code=code)
+    weights = {name: torch.randn(value.shape) for name, value in settings.init_weights().items()}
+    weights |= {name: 0 * value for name, value in weights.items() if "modulation" in name}  # no panel hears another
+    x = settings.encode(np.zeros((2, 3, 3, 3), dtype=np.int64))
+    x[1, settings.numbers // 9 * 4] += 1  # in the panel in the middle
+    said = settings.predict({name: value[None] for name, value in weights.items()}, x[None], torch.zeros(1, 2))[0]
+    differs = (said[0] != said[1]).unflatten(0, (9, -1)).any(1)
+    assert differs.tolist() == [k == 4 for k in range(9)]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +98,8 @@ def test_the_store_keeps_it(tmp_path, monkeypatch):
         ({"code": "binary"}, "got 'binary'"),
         ({"held_out": ("size xor",)}, "such as 'size sum', got 'size xor'"),
         ({"held_out": RULES}, "leave at least one"),
+        ({"body": "transformer", "width": 30}, "multiple of 4, got 30"),
+        ({"body": "transformer", "width": 32, "heads": 5}, "5"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, sentence):

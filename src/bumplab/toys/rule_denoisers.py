@@ -1,23 +1,28 @@
 """Abstract rules, learned by diffusion of whole samples, whose values are numbers in order or have no order.
 
-The diffusion models of GenRAVEN (arXiv:2411.07873) in small: a perceptron denoises all 27 values at once. That work
-codes values, which have no order, by real numbers; a code of one number for each value is the control.
+The diffusion models of GenRAVEN (arXiv:2411.07873) in small: a perceptron denoises all 27 values at once, or a
+transformer whose tokens are the nine panels. That work codes values, which have no order, by real numbers; a code of one
+number for each value is the control.
 """
 
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from bumplab.diffusion.analytic import timestep_at
+from bumplab.models.dit import DiT
 from bumplab.toys.denoisers import DenoiserSettings
 from bumplab.toys.rules import count_panels
 from bumplab.toys.settings import Weights
+from bumplab.training.step import over_stack
 from bumplab.worlds.rules import ATTRIBUTES, PANELS, ROWS, VALUES, draw_panels, remaining_rules
 
 _SAMPLES, _TEST_PANELS = 512, 32
@@ -37,34 +42,70 @@ class RuleDenoiserSettings(DenoiserSettings):
         Training samples of each rule.
     held_out : tuple of str
         Rules of which there are none.
+    body : {"perceptron", "transformer"}
+        What denoises. The transformer's tokens are the panels; each hears all others, as in
+        :class:`~bumplab.models.dit.DiT`.
+    heads : int
+        Of the transformer.
     data_seed, width, depth, diffusion
-        See :class:`~bumplab.toys.denoisers.DenoiserSettings`.
+        See :class:`~bumplab.toys.denoisers.DenoiserSettings`; for the transformer width and number of blocks.
 
     Examples
     --------
     >>> settings = RuleDenoiserSettings(num_train=10, width=16)
     >>> sorted(settings.measure(settings.init_weights()))
     ['samples', 'test', 'train']
+    >>> settings = settings.replace(body="transformer", depth=2)
+    >>> settings.denoise(settings.init_weights(), torch.zeros(4, 135), torch.zeros(4)).shape
+    torch.Size([4, 135])
     """
 
     family: ClassVar[str] = "rule-denoisers"
     trainer_version: ClassVar[int] = 1
     stop_measure: ClassVar[str] = "train.error"
+    later_fields: ClassVar[frozenset[str]] = frozenset({"body", "heads"})
 
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     code: Literal["ordinal", "one-hot"] = "one-hot"
     num_train: Annotated[int, Field(ge=1, le=100_000)] = 1000
     held_out: tuple[str, ...] = ()
+    body: Literal["perceptron", "transformer"] = "perceptron"
+    heads: Annotated[int, Field(ge=1, le=64)] = 4
 
     @model_validator(mode="after")
     def _check_fit(self) -> Self:
         remaining_rules(self.held_out)
+        if self.body == "transformer":
+            self._transformer()
         return self
 
     @property
     def numbers(self) -> int:
         """Numbers of a sample: 27, or 5 for each value."""
         return _CELLS if self.code == "ordinal" else _CELLS * VALUES
+
+    def init_weights(self) -> dict[str, torch.Tensor]:
+        """Return the weights before the first step."""
+        if self.body == "perceptron":
+            return super().init_weights()
+        model = _new_transformer(self.seed, self.numbers, self.width, self.depth, self.heads)
+        return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+    def predict(self, weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what a stack says of noisy vectors x (M, n, D) at timesteps t (M, n), (M, n, D)."""
+        if self.body == "perceptron":
+            return super().predict(weights, x, t)
+        model = self._transformer()
+
+        def one(weights: Weights, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            grid = x.unflatten(1, (ROWS, PANELS, -1)).permute(0, 3, 1, 2)  # panels are pixels, to it
+            return functional_call(model, dict(weights), (grid, t)).permute(0, 2, 3, 1).flatten(1)
+
+        return over_stack(one)(weights, x, t)
+
+    def _transformer(self) -> DiT:
+        """Return such a transformer; its own weights are nobody's."""
+        return _transformer(self.numbers, self.width, self.depth, self.heads)
 
     def panels(self, n: int, seed: int) -> np.ndarray:
         """Return n samples of each rule that is not held out, (n rules, 3, 3, 3).
@@ -115,7 +156,8 @@ class RuleDenoiserSettings(DenoiserSettings):
         Of ``samples``: :func:`~bumplab.toys.rules.count_panels`; new noise each time, whose seed the weights make. Of
         ``train`` and ``test``: the squared ``error`` of a clean number, over three levels of noise.
         """
-        seed = zlib.crc32(weights["b1"].numpy().tobytes()) + self.seed
+        bias = weights["b1" if self.body == "perceptron" else "time.0.bias"]
+        seed = zlib.crc32(bias.numpy().tobytes()) + self.seed
         training = self.panels(self.num_train, self.data_seed)
         measured = {"samples": count_panels(self.decode(self.draw(weights, _SAMPLES, seed)), training)}
         test = self.panels(_TEST_PANELS, self.data_seed + 2**31)
@@ -131,3 +173,14 @@ class RuleDenoiserSettings(DenoiserSettings):
             noisy = self.diffusion.add_noise(clean[:, None, None], eps[:, None, None], t).view_as(clean)
             errors.append(float((self.denoise(weights, noisy, t) - clean).square().mean()))
         return sum(errors) / len(errors)
+
+
+def _new_transformer(seed: int, numbers: int, width: int, depth: int, heads: int) -> DiT:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DiT(ROWS, numbers // (ROWS * PANELS), 1, width, depth, heads)
+
+
+@lru_cache(maxsize=32)
+def _transformer(numbers: int, width: int, depth: int, heads: int) -> DiT:
+    return _new_transformer(0, numbers, width, depth, heads)
