@@ -90,7 +90,9 @@ def test_two_clocks_refuse_what_leaves_no_question(name, value, sentence):
     [
         ("held_out", ["size product"], "such as 'size sum', got 'size product'"),
         ("held_out", ["weight sum"], "such as 'size sum', got 'weight sum'"),
-        ("held_out", [], "a list of 1 to 10 values"),
+        ("held_out", [], "a list of 1 to 10 different values"),
+        ("rules", ["shape +1", "shape +1"], "a list of 2 to 11 different values"),
+        ("rules", ["shape +7", "size -1"], "such as 'size sum', got 'shape \\+7'"),
         ("num_train", [10, 100_001], "whole numbers or more from 1 to 100,000, got"),
         ("num_train", [100], "a list of 2 different"),
         ("num_train", [100, 10], "ascending"),

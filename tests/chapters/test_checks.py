@@ -42,7 +42,7 @@ def check(value, how, **others):
         ),
         (checks.numbers(least=2), [[1, 2], [1, 1, 2]], [[1], [1, 1]], "a list of 2 different numbers or more"),
         (checks.numbers(ascending=True), [[1], [1, 2]], [[1, 1], [2, 1]], "a list of ascending numbers"),
-        (checks.length(1, 2), [[1], ["a", 1.5]], [[], [1, 2, 3]], "a list of 1 to 2 values"),
+        (checks.length(1, 2), [[1], ["a", 1.5]], [[], [1, 2, 3], ["a", "a"]], "a list of 1 to 2 different values"),
         (checks.containing(1.0), [[0.5, 1], [1.0]], [[0.5], []], "a list with 1.0 in it"),
         (text_checks.choice("bump", "sos"), ["sos"], ["SOS", "", "bumps"], "one of bump, sos"),
         (text_checks.choice("", "x0"), ["", "x0"], ["v"], "one of empty, x0"),

@@ -240,14 +240,17 @@ def shares(least: int = 1, sizes: str = "") -> Check:
 
 
 def length(low: int, high: int) -> Check:
-    """Ask for a list of `low` to `high` values, of whatever kind.
+    """Ask for a list of `low` to `high` values, of whatever kind, none of them twice.
 
     Examples
     --------
     >>> length(1, 10).words
-    'a list of 1 to 10 values'
+    'a list of 1 to 10 different values'
     """
-    return Check(lambda value, params: low <= len(value) <= high, f"a list of {low} to {high} values")
+    return Check(
+        lambda value, params: low <= len(value) <= high and not any(each in value[:k] for k, each in enumerate(value)),
+        f"a list of {low} to {high} different values",
+    )
 
 
 def containing(item: Any) -> Check:
