@@ -81,7 +81,7 @@ POSSIBLE = {
     r"clocks\.(transformer|other-rules|landscape|crashes)": (0, np.inf),
     r"rules\.(few|many|ceiling|denoiser)": (0, 1),
     r"ours\.(held-out|under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
-    r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules)": (-1, 1),
+    r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules|slower)": (-1, 1),
     r"ours\.loss-gap": (-np.inf, np.inf),
     r"relations\.(learned|bag\.binding|bag\.all|head|causal)": (0, 1),
     r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|product|sturdy)": (-1, 1),

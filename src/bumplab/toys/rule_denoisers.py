@@ -1,8 +1,8 @@
 """Abstract rules, learned by diffusion of whole samples, whose values are numbers in order or have no order.
 
 The diffusion models of GenRAVEN (arXiv:2411.07873) in small: a perceptron denoises all 27 values at once, or a
-transformer whose tokens are the nine panels. That work codes values, which have no order, by real numbers; a code of one
-number for each value is the control.
+transformer whose tokens are the nine panels. That work codes values, which have no order, by real numbers; a code of
+one number for each value is the control.
 """
 
 from __future__ import annotations
