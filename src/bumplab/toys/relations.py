@@ -17,6 +17,7 @@ from torch.func import functional_call
 
 from bumplab.diffusion.analytic import timestep_at
 from bumplab.diffusion.process import Diffusion
+from bumplab.diffusion.prompt_posteriors import prompt_mean
 from bumplab.models.dit import DiT
 from bumplab.models.text_codes import TextEncoder
 from bumplab.toys.settings import StackLoss, ToySettings, Weights
@@ -137,10 +138,8 @@ class RelationSettings(ToySettings):
         first = members[0]
         model, diffusion = first.network(device), first.diffusion
 
-        def one(
-            weights: Weights, x: torch.Tensor, t: torch.Tensor, text: torch.Tensor, target: torch.Tensor
-        ) -> torch.Tensor:
-            return (functional_call(model, dict(weights), (x, t, text)) - target).square().mean()
+        def one(weights: Weights, target: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
+            return (functional_call(model, dict(weights), inputs) - target).square().mean()
 
         mapped = over_stack(one)
 
@@ -154,7 +153,7 @@ class RelationSettings(ToySettings):
             t, eps = (torch.stack(part) for part in zip(*draws, strict=True))
             flat = images.flatten(0, 1), eps.flatten(0, 1), t.flatten()
             x, target = (each(*flat).view_as(images) for each in (diffusion.add_noise, diffusion.target))
-            return mapped(weights, x, t, text, target)
+            return mapped(weights, target, x, t, text)
 
         return loss
 
@@ -170,12 +169,7 @@ class RelationSettings(ToySettings):
         return self.draw_codes(weights, self.encode(texts), seed, steps)
 
     def draw_codes(
-        self,
-        weights: Weights,
-        codes: torch.Tensor,
-        seed: int,
-        steps: int = _STEPS,
-        model: DiT | None = None,
+        self, weights: Weights, codes: torch.Tensor, seed: int, steps: int = _STEPS, model: DiT | None = None
     ) -> torch.Tensor:
         """Return an image for each text that is heard as these codes (n, words, text.width), (n, 5, size, size).
 
@@ -240,10 +234,36 @@ class RelationSettings(ToySettings):
         score = self.world.score(self.draw(weights, texts, seed), prompts)
         return {name: float(each.float().mean()) for name, each in score.items()}
 
-    def _fresh_error(self, weights: Weights) -> float:
+    def best_error(self, knowledge: str) -> float:
+        """Return what the ``error`` of :meth:`measure` is for the best denoiser of one who knows so much of a prompt.
+
+        Parameters
+        ----------
+        knowledge : str
+            One of :data:`~bumplab.diffusion.prompt_posteriors.KNOWLEDGE`; ``"words"`` where no order is heard.
+
+        Examples
+        --------
+        >>> settings = RelationSettings(world={"size": 2})
+        >>> settings.best_error("prompt") < settings.best_error("words") < settings.best_error("nothing")
+        True
+        """
+        prompts, images, eps = self._fresh_scenes()
+        total = 0.0
+        for k, sigma in enumerate(_SIGMAS):
+            rows = slice(k * _FRESH, (k + 1) * _FRESH)
+            clean = images[rows].flatten(1)
+            mean = prompt_mean(self.world, prompts[rows], clean + sigma * eps[rows].flatten(1), sigma, knowledge)
+            total += float((mean - clean).square().mean()) / len(_SIGMAS)
+        return total
+
+    def _fresh_scenes(self) -> tuple[list[Prompt], torch.Tensor, torch.Tensor]:
         prompts, images = self.world.draw_scenes(_FRESH * len(_SIGMAS), self.data_seed + 2**31)
+        return prompts, images, torch.randn(images.shape, generator=torch.Generator().manual_seed(2601))
+
+    def _fresh_error(self, weights: Weights) -> float:
+        prompts, images, eps = self._fresh_scenes()
         t = timestep_at(self.diffusion, torch.tensor(_SIGMAS)).repeat_interleave(_FRESH)
-        eps = torch.randn(images.shape, generator=torch.Generator().manual_seed(2601))
         x, text = self.diffusion.add_noise(images, eps, t), self.encode([str(each) for each in prompts])
         with torch.no_grad():
             output = functional_call(self.network(), dict(weights), (x, t, text))
