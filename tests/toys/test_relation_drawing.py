@@ -6,6 +6,7 @@ import torch
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.bit_posteriors import bit_evidence, memorised_mean
 from bumplab.diffusion.process import Diffusion
+from bumplab.diffusion.prompt_posteriors import prompt_errors
 from bumplab.runs.store import load_or_train
 from bumplab.toys.relations import FILLER_PLACES, RelationSettings, put_filler
 from bumplab.toys.states import init_toy
@@ -59,6 +60,16 @@ def test_one_who_copies_measures_as_such(monkeypatch):
     distinct = len(images.unique(dim=0))
     assert samples["copies"] == samples["objects"] == 1 and samples["excess"] == pytest.approx(1 - distinct / 1440)
     assert samples["all"] < 0.2
+
+
+def test_the_best_error_falls_with_what_is_heard_and_is_that_of_the_listed_scenes():
+    settings = RelationSettings(world={"size": 3})
+    errors = [settings.best_error(name) for name in ("nothing", "shapes", "words", "prompt")]
+    assert errors == sorted(errors, reverse=True)
+    numbers = 5 * 3**2
+    listed = [prompt_errors(settings.world, sigma, scenes=300)["words"] / numbers for sigma in (0.9, 1.4, 2.0)]
+    assert errors[2] == pytest.approx(sum(listed) / 3, rel=0.1)
+    assert settings.measure(settings.init_weights())["test"]["error"] > errors[0]
 
 
 def test_an_untrained_network_draws_nothing_and_errs_as_a_blank():
