@@ -83,7 +83,7 @@ POSSIBLE = {
     r"ours\.(held-out|under-ceiling|above-ceiling|joint-above|denoisers|copied|silent)": (0, 1),
     r"rules\.(worse|diffusion|completion|genraven)|ours\.(head|sequence|more-rules|slower)": (-1, 1),
     r"ours\.loss-gap": (-np.inf, np.inf),
-    r"relations\.(learned|bag\.binding|bag\.all|head|causal)|ours\.relations\.mask": (0, 1),
+    r"relations\.(learned|bag\.binding|bag\.all|head|causal)": (0, 1),
     r"relations\.(word|fragile|fragile\.binding|sturdy)|ours\.relations\.(end|apart|product|sturdy)": (-1, 1),
     r"(ours\.)?relations\.(order|arithmetic|control|mixing|t5|pixart|long|sizes|unet)": (0, np.inf),
     r"ours\.relations\.best": (-np.inf, 1),
