@@ -1,5 +1,7 @@
 """Toys alone and in stacks, interrupted and continued, stopped early; and what the store keeps of them."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -125,6 +127,25 @@ def test_toys_are_stored_packed_found_and_proved(store):
     packed = find(members[1])
     assert packed.path.name == "12-modules" and torch.equal(packed.parameters(0)["w1"], members[1].init_weights()["w1"])
     assert verify(PackStore(store.parent / "book" / "runs"), packed.id).verdict == "proved"
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_another_process_finishes_meanwhile_is_not_trained_again(store, monkeypatch, is_there):
+    if is_there:
+        load_or_train_toys([SMALL], store, device="cpu")
+    hold, others = FileStore.hold, []
+
+    @contextmanager
+    def wait_for_another(place, id, timeout=None):
+        if not others:  # while this one waits for the lock, another holds it, trains the run and stores it
+            others.append(id)
+            others[:] = load_or_train_toys([SMALL], store, True, "cpu").values()
+        with hold(place, id, timeout):
+            yield
+
+    monkeypatch.setattr(FileStore, "hold", wait_for_another)
+    (run,) = load_or_train_toys([SMALL], store, True, "cpu").values()
+    assert run.provenance == others[0].provenance  # its date and seconds: it is the other's
 
 
 def test_what_is_not_kept_is_named(store):

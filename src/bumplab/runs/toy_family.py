@@ -155,7 +155,7 @@ def load_or_train_toys(
         Of any kinds.
     store : Path
     retrain : bool
-        Train all of them.
+        Train all of them, but for those that another process finishes meanwhile.
     device, progress
         See :func:`~bumplab.toys.trainer.train_toys`.
     keep : mapping of str to str, optional
@@ -183,6 +183,7 @@ def load_or_train_toys(
     """
     wanted, place, kind = {each.id: each for each in settings}, FileStore(store), pick_device(device).type
     results: dict[str, ToyRun | BumplabError] = {}
+    before = {id: _stamp(place.path(id)) for id in wanted}
     for id, each in () if retrain else wanted.items():
         if run := find(each, store):
             results[id] = cast(ToyRun, run)
@@ -191,7 +192,11 @@ def load_or_train_toys(
             states = []
             for each in stack:
                 locks.enter_context(place.hold(each.id))
-                run = place.adopt(each.id) or (None if retrain else find(each, store))
+                run = place.adopt(each.id)
+                if not run and not retrain:
+                    run = find(each, store)
+                elif not run and _stamp(place.path(each.id)) != before[each.id]:
+                    run = place.get_whole(each.id)
                 if run:  # another process was faster
                     results[each.id] = cast(ToyRun, run)
                     continue
@@ -204,6 +209,14 @@ def load_or_train_toys(
                 record = None if state.error else toy_record(state, (keep or {}).get(id, "all"))
                 results[id] = cast(ToyRun, place.save(record)) if record else BumplabError(state.error)
     return results
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what differs once a file is written anew, or None where there is none."""
+    try:
+        return path.stat().st_ino, path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def _save(place: FileStore, state: ToyState) -> None:
