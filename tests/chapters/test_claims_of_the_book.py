@@ -76,7 +76,7 @@ POSSIBLE = {
     r"gauss\.dial\..*": (-np.inf, 1.05),
     r"gauss\.(outline.*|first|mixture|fid|images|lpips|solvers|stable)": (-np.inf, np.inf),
     r"ours\.gauss\.(nearer|far|new\..*)": (-np.inf, np.inf),
-    r"clocks\.(complexity|window|late|capacity|proportional|peaks)|ours\.clocks\.(decoding|turning|.*-first)": (0, 1),
+    r"clocks\.(complexity|window|late|capacity|proportional|peaks)|ours\.clocks\.(decoding|turning|.*-first|bumps-window)": (0, 1),
     r"clocks\.any-rule": (1, np.inf),
     r"clocks\.(transformer|other-rules|landscape|crashes)": (0, np.inf),
     r"rules\.(few|many|ceiling|denoiser)": (0, 1),
