@@ -322,7 +322,7 @@ def test_the_repository_stays_below_120_megabytes():
 def test_recorded_runs_stay_below_their_limits():
     of_weights = tracked("book/runs/*/weights/*")
     heavy = {study.name: weight(tracked(f"book/runs/{study.name}/*") - of_weights) for study in STUDIES}
-    assert {name: size for name, size in heavy.items() if size > 4e6} == {}
+    assert {name: size for name, size in heavy.items() if size > 4.5e6} == {}
     assert weight(of_weights) < 84e6 and len(tracked("book/runs/*")) < 200
 
 
