@@ -205,6 +205,24 @@ def test_what_nbval_found_right_is_not_executed_again(book, pytester, monkeypatc
         assert execute.get_cache(book / "_build/.jupyter_cache").match_cache_notebook(notebook)
 
 
+@pytest.mark.parametrize("capability, rendered", [("", "executed"), ("default", "committed")])
+def test_other_instructions_render_what_is_committed(book, pytester, monkeypatch, capability, rendered):
+    monkeypatch.setattr(execute, "ROOT", book)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", capability)
+    code = "display({'text/plain': '42'}, raw=True, metadata={'who': 'executed'})"  # metadata are not compared
+    kept = nbformat.v4.new_output("display_data", {"text/plain": "42"}, metadata={"who": "committed"})
+    write(book, "01-one", code=code, outputs=[kept])
+    path = book / "book/01-one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].execution_count = 1
+    nbformat.write(notebook, path)
+    pytester.inline_run(*NBVAL, f"--rootdir={book}", path)
+    cache = execute.get_cache(book / "_build/.jupyter_cache")
+    record = cache.match_cache_notebook(notebook)
+    (output,) = cache.get_cache_bundle(record.pk).nb.cells[-1].outputs
+    assert output.metadata == {"who": rendered}
+
+
 # ---------------------------------------------------------------- nothing is left out in CI
 
 
@@ -241,6 +259,7 @@ def test_long_tests_go_first_and_each_to_a_process_that_is_free(pytester):
     pytester.makepyfile(test_a="def test_one(): pass\n", test_b=f"import pytest\n{long}def test_two(): pass\n")
     done = pytester.runpytest_subprocess("-n2", "--dist", "loadscope", "--no-loadscope-reorder", "-v")
     done.assert_outcomes(passed=2 + 2 * len(long_first.LONG))
-    assert {line.split()[0] for line in done.outlines if f"{long_first.LONG[0]}[" in line and "PASSED" in line} == {
-        "[gw0]", "[gw1]",
-    }  # fmt: skip
+    order = {"[gw0]": [], "[gw1]": []}
+    for process, *_, test in (line.split() for line in done.outlines if "PASSED" in line):
+        order[process].append(long_first.rank(test))
+    assert all(ranks and ranks == sorted(ranks) and ranks[0] == 0 for ranks in order.values())

@@ -6,7 +6,8 @@ import torch
 
 from bumplab.common.errors import BumplabError
 from bumplab.diffusion.bit_posteriors import bit_evidence, memorised_mean
-from bumplab.runs.store import load_or_train
+from bumplab.runs.pack import read_pack
+from bumplab.runs.store import load_or_train, recorded_folder
 from bumplab.toys.rule_denoisers import RuleDenoiserSettings
 from bumplab.toys.states import init_toy
 from bumplab.toys.trainer import toy_stacks, train_toy, train_toys
@@ -75,9 +76,14 @@ def test_the_store_keeps_it(tmp_path, monkeypatch, small):
 
 
 def test_runs_recorded_before_there_were_transformers_keep_their_names():
-    assert RuleDenoiserSettings(steps=1500).id == RuleDenoiserSettings(steps=1500, body="perceptron", heads=4).id
-    older = {name: value for name, value in SMALL.to_record().items() if name not in ("body", "heads")}
-    assert RuleDenoiserSettings.from_record(older) == SMALL
+    lines = read_pack(recorded_folder() / "16-abstract-rules").lines
+    settings_of = {id: line["settings"] for id, line in lines.items()}
+    of_denoisers = {id: each for id, each in settings_of.items() if each["family"] == "rule-denoisers"}
+    older = {id: each for id, each in of_denoisers.items() if "body" not in each}
+    assert 0 < len(older) < len(of_denoisers)
+    for id, settings in older.items():
+        whole = RuleDenoiserSettings.from_record(settings)
+        assert (whole.id, whole.body) == (id, "perceptron")
 
 
 @pytest.mark.parametrize("code", ["ordinal", "one-hot"])
